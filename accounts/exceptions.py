@@ -1,0 +1,21 @@
+"""What the accounts' domain refuses, and why."""
+
+
+class VersionReplaced(Exception):
+    """A newer version of the agreement was published while this one was read. str() is the sentence for a person."""
+
+
+class StatementsMissing(Exception):
+    """Not every statement was ticked."""
+
+
+class MoveNotAllowed(Exception):
+    """A state may not follow this one. str() is the sentence for a person."""
+
+
+class MailRefused(Exception):
+    """The mail server refused this mail for good (5xx), or it cannot be rendered any more."""
+
+
+class MailDelayed(Exception):
+    """The mail server does not answer, or asks to come back later (4xx)."""

@@ -1,0 +1,8 @@
+"""People, agreements and mail."""
+
+from accounts.models.agreements import Agreement, AgreementVersion, Signature
+from accounts.models.mails import OutgoingMail
+from accounts.models.users import User
+from accounts.models.work import Work
+
+__all__ = ["Agreement", "AgreementVersion", "OutgoingMail", "Signature", "User", "Work"]

@@ -1,0 +1,40 @@
+"""The outbox: mails as rows. A row names a template and keys; what is secret is rendered when it is sent."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from accounts.models.work import Work
+
+
+class OutgoingMail(Work):
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    template = models.CharField(max_length=80, editable=False)
+    to = models.EmailField(max_length=254, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="mails", editable=False
+    )
+    keys = models.JSONField(default=dict, editable=False, help_text="Row numbers and nonces, never text or secrets.")
+    once = models.CharField(
+        max_length=120,
+        null=True,
+        blank=True,
+        unique=True,
+        editable=False,
+        help_text="A mail with the same word is never queued again.",
+    )
+
+    class Meta(Work.Meta):
+        abstract = False
+        ordering = ["-id"]
+        verbose_name = "mail"
+
+    def __str__(self) -> str:
+        return f"{self.template} {self.pk}"
+
+    @property
+    def message_id(self) -> str:
+        """The same for every attempt, so that a doubled delivery can be recognised."""
+        domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].strip("> ")
+        return f"<{self.uuid}@{domain}>"

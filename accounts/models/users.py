@@ -1,0 +1,74 @@
+"""A person, known by e-mail address."""
+
+from typing import Any, Self
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django_countries.fields import CountryField
+
+# What every part of the profile must say before an agreement can be signed.
+REQUIRED_PROFILE = ("name", "institution", "country", "position", "research_purpose")
+
+
+class UserManager(BaseUserManager["User"]):
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email__iexact=username)
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        user = self.model(email=email.strip().lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class UserQuerySet(models.QuerySet["User"]):
+    def active(self) -> Self:
+        return self.filter(is_active=True)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    class Position(models.TextChoices):
+        DOCTORAL = "doctoral", "Doctoral student"
+        POSTDOCTORAL = "postdoctoral", "Postdoctoral researcher"
+        FACULTY = "faculty", "Faculty or group leader"
+        CLINICIAN = "clinician", "Clinician"
+        INDUSTRY = "industry", "Industry researcher"
+        STUDENT = "student", "Student"
+        OTHER = "other", "Other"
+
+    email = models.EmailField("e-mail address", max_length=254)
+    name = models.CharField("full name", max_length=150, blank=True)
+    institution = models.CharField(max_length=200, blank=True)
+    country = CountryField("country of the institution", blank=True)
+    position = models.CharField(max_length=20, choices=Position, blank=True)
+    research_purpose = models.TextField("research purpose", max_length=2000, blank=True)
+    is_active = models.BooleanField("active", default=True, help_text="Unticked: cannot sign in, and every link stops.")
+    is_staff = models.BooleanField("maintainer", default=False, help_text="May use the admin, with a second factor.")
+    date_joined = models.DateTimeField("registered", default=timezone.now, editable=False)
+
+    objects = UserManager.from_queryset(UserQuerySet)()
+    EMAIL_FIELD = "email"
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS = ["name"]
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(Lower("email"), name="one_user_an_address")]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def get_full_name(self) -> str:
+        return self.name or self.email
+
+    def get_short_name(self) -> str:
+        return self.get_full_name()
+
+    @property
+    def profile_is_complete(self) -> bool:
+        return all(getattr(self, field) for field in REQUIRED_PROFILE)

@@ -1,0 +1,80 @@
+"""What the domain refuses, and why. Views turn these into answers; nothing here knows of HTTP.
+
+Every sentence says what happened and what to do next, for it is all that a person at a terminal sees.
+"""
+
+
+class Refusal(Exception):
+    """A download is refused. str() is the sentence for the person who asked."""
+
+
+class LinkUnknown(Refusal):
+    """No such link: mistyped, cut short, tampered with or foreign."""
+
+
+class FileUnknown(Refusal):
+    """The link lives, but its release has no such file."""
+
+
+class LinkReplaced(Refusal):
+    """The owner or a maintainer replaced or revoked this link."""
+
+
+class AccountDisabled(Refusal):
+    """The owner's account was disabled."""
+
+
+class GrantRevoked(Refusal):
+    """A maintainer revoked the grant."""
+
+
+class GrantMissing(Refusal):
+    """There is no grant (never was, or not for this dataset)."""
+
+
+class GrantEnded(Refusal):
+    """The grant's end is in the past."""
+
+
+class AgreementUnsigned(Refusal):
+    """A version of the agreement is required that the owner has not signed."""
+
+
+class ReleaseWithdrawn(Refusal):
+    """The release was withdrawn."""
+
+
+class ReleaseUnpublished(Refusal):
+    """The release is not published (yet)."""
+
+
+class TooManyRequests(Refusal):
+    """The link is asked too often. retry_after: seconds until it may be asked again."""
+
+    def __init__(self, sentence: str, *, retry_after: int) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class PartDown(Exception):
+    """A part that is needed does not answer (bucket, database). Try again later."""
+
+
+class BucketDown(PartDown):
+    """The bucket does not answer."""
+
+
+class ObjectMissing(Exception):
+    """The bucket has no such key."""
+
+
+class MoveNotAllowed(Exception):
+    """A state may not follow this one, such as approving a declined request. str() is the sentence for a person."""
+
+
+class SignatureNeeded(Exception):
+    """Access cannot be asked for or renewed before the agreement's version is signed."""
+
+
+class ProfileIncomplete(Exception):
+    """The profile lacks what the agreement needs; str() says what."""

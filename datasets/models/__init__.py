@@ -1,0 +1,16 @@
+"""What is distributed, who may have it, and what was handed out."""
+
+from datasets.models.access import AccessGrant, AccessRequest
+from datasets.models.catalog import Archive, Dataset, Release, Volume
+from datasets.models.downloads import DownloadLink, DownloadRecord
+
+__all__ = [
+    "AccessGrant",
+    "AccessRequest",
+    "Archive",
+    "Dataset",
+    "DownloadLink",
+    "DownloadRecord",
+    "Release",
+    "Volume",
+]

@@ -1,0 +1,94 @@
+"""Personal links, and the append-only record of what was handed out through them."""
+
+import secrets
+from typing import Self
+
+import pgtrigger
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from datasets.models.access import AccessGrant
+from datasets.models.catalog import Archive, Release
+
+
+def random_nonce() -> int:
+    """64 random bits as PostgreSQL's signed bigint."""
+    return secrets.randbits(64) - (1 << 63)
+
+
+class DownloadLinkQuerySet(models.QuerySet["DownloadLink"]):
+    def live(self) -> Self:
+        return self.filter(status=DownloadLink.Status.LIVE)
+
+
+class DownloadLink(models.Model):
+    class Status(models.TextChoices):
+        LIVE = "live", "live"
+        REPLACED = "replaced", "replaced"
+        REVOKED = "revoked", "revoked"
+
+    MOVES = {Status.LIVE: {Status.REPLACED, Status.REVOKED}, Status.REPLACED: set(), Status.REVOKED: set()}
+
+    grant = models.ForeignKey(AccessGrant, on_delete=models.CASCADE, related_name="links")
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="links")
+    nonce = models.BigIntegerField(unique=True, default=random_nonce, editable=False)
+    status = models.CharField(max_length=10, choices=Status, default=Status.LIVE, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    ended_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = DownloadLinkQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["grant", "release"], condition=Q(status="live"), name="one_live_link_a_release"
+            ),
+            models.CheckConstraint(
+                condition=Q(status="live", ended_at__isnull=True) | (~Q(status="live") & Q(ended_at__isnull=False)),
+                name="link_ended_with_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"link {self.pk} for {self.release}"
+
+
+# A record may lose its network address after a stated time, and nothing else, ever.
+BLANKS_ADDRESS_ONLY = """
+    IF TG_OP = 'UPDATE' AND NEW.address IS NULL AND to_jsonb(OLD) - 'address' = to_jsonb(NEW) - 'address' THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'download records are append-only';
+"""
+
+
+class DownloadRecord(models.Model):
+    """One presigned redirect issued: what was asked for, not what arrived."""
+
+    link = models.ForeignKey(DownloadLink, on_delete=models.PROTECT, related_name="records", db_index=False)
+    archive = models.ForeignKey(Archive, on_delete=models.PROTECT, related_name="records")
+    first_byte = models.PositiveBigIntegerField(default=0)
+    issued_at = models.DateTimeField(default=timezone.now)
+    address = models.GenericIPAddressField("network address", null=True)
+    agent = models.CharField("client", max_length=200, blank=True)
+    country = models.CharField(max_length=2, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["link", "archive", "issued_at"], name="record_by_link"),
+            models.Index(fields=["issued_at"], condition=Q(address__isnull=False), name="record_with_address"),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="record_append_only",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update | pgtrigger.Delete,
+                func=BLANKS_ADDRESS_ONLY,
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.archive} from byte {self.first_byte}"

@@ -1,0 +1,53 @@
+"""What production must not start with. Every problem is named at once, with what to set."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+WEEK = 7 * 86_400
+
+
+def problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    secret = settings["SECRET_KEY"]
+    if len(secret) < 50 or len(set(secret)) < 5 or secret.startswith("django-insecure"):
+        yield "SECRET_KEY is missing or weak: set at least 50 random characters."
+    if settings["DEBUG"]:
+        yield "DEBUG is on: unset it."
+    hosts = settings["ALLOWED_HOSTS"]
+    if not hosts or any("*" in host or host.startswith(".") for host in hosts):
+        yield "ALLOWED_HOSTS is empty or has a wildcard: name each host."
+    if not settings["SITE_URL"].startswith("https://"):
+        yield "SITE_URL must begin with https://: mailed links are made from it."
+    if not 60 <= settings["SIGNED_LIFETIME"] <= WEEK:
+        yield "SIGNED_LIFETIME must be between 60 and 604800 seconds: SigV4 URLs live 7 days at most."
+    if not settings["BUCKET_NAME"]:
+        yield "BUCKET_NAME is missing."
+    if bool(settings["BUCKET_ACCESS_KEY_ID"]) != bool(settings["BUCKET_SECRET_ACCESS_KEY"]):
+        yield "BUCKET_ACCESS_KEY_ID and BUCKET_SECRET_ACCESS_KEY go together: set both or neither."
+    yield from link_key_problems(settings["LINK_KEYS"], secret)
+    if not settings["DATABASES"]["default"].get("HOST"):
+        yield "DATABASE_URL is missing or names no host."
+    if settings["TRUSTED_PROXY_COUNT"] < 1:
+        yield "TRUSTED_PROXY_COUNT must say how many proxies stand in front (load balancer and nginx: 2)."
+
+
+def link_key_problems(keys: list[str], secret: str) -> Iterator[str]:
+    if not keys:
+        yield "LINK_KEYS is missing: set id:secret with 64 random hexadecimal digits."
+    names = [key.partition(":")[0] for key in keys]
+    if len(set(names)) < len(names):
+        yield "LINK_KEYS uses an id twice."
+    for key in keys:
+        name, _, value = key.partition(":")
+        if len(name) != 1 or not name.isalnum() or not name.isascii():
+            yield "LINK_KEYS: each id is one letter or digit."
+        if len(value) < 64 or len(set(value)) < 5 or value == secret:
+            yield f"LINK_KEYS: the secret of {name!r} is weak: set 64 random hexadecimal digits, apart from SECRET_KEY."
+
+
+def refuse_unsafe(settings: Mapping[str, Any]) -> None:
+    """Raise ImproperlyConfigured with every problem of these settings, or return."""
+    found = list(problems(settings))
+    if found:
+        raise ImproperlyConfigured("Production does not start:\n- " + "\n- ".join(found))

@@ -1,0 +1,8 @@
+"""The tests: the same parts as the demo, started by tests/stack.py."""
+
+from .base import *  # noqa: F403
+from .base import STORAGES
+
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+# The slow hash is tested by nobody here; it would only make every factory slow.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,0 +1,191 @@
+"""Rows for tests, made as the site makes them."""
+
+import hashlib
+from datetime import timedelta
+
+import factory
+from django.utils import timezone
+
+from accounts.models import Agreement, AgreementVersion, Signature, User
+from datasets.models import AccessGrant, AccessRequest, Archive, Dataset, DownloadLink, DownloadRecord, Release, Volume
+
+PASSWORD = "a long pass phrase for tests"
+
+
+class UserFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = User
+        skip_postgeneration_save = True
+
+    email = factory.Sequence(lambda n: f"researcher{n}@example.org")
+    name = factory.Sequence(lambda n: f"Researcher {n}")
+    institution = "Example Institute of Imaging"
+    country = "GH"
+    position = User.Position.DOCTORAL
+    research_purpose = (
+        "Measuring how well undersampled scans of the knee can be reconstructed, and where they fail. " * 2
+    )
+    password = factory.django.Password(PASSWORD)
+
+    @factory.post_generation
+    def verified(self, create: bool, extracted: bool | None, **kwargs: object) -> None:
+        """The address is confirmed unless verified=False."""
+        if create and extracted is not False:
+            self.emailaddress_set.create(email=self.email, verified=True, primary=True)  # type: ignore[attr-defined]
+
+
+class StaffFactory(UserFactory):
+    email = factory.Sequence(lambda n: f"maintainer{n}@example.org")
+    is_staff = True
+    is_superuser = True
+
+
+class AgreementFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Agreement
+
+    slug = factory.Sequence(lambda n: f"agreement-{n}")
+    title = "Data-use agreement"
+
+
+class AgreementVersionFactory(factory.django.DjangoModelFactory):
+    """A published version, required since yesterday."""
+
+    class Meta:
+        model = AgreementVersion
+
+    agreement = factory.SubFactory(AgreementFactory)
+    number = factory.Sequence(lambda n: n % 30_000 + 1)
+    text = factory.LazyAttribute(
+        lambda row: f"# Agreement\n\nThe text of version {row.number}.\n\n## Use\n\nResearch only."
+    )
+    statements = ["I have read this version and agree to it.", "I will not pass on the data or my download link."]
+    status = AgreementVersion.Status.REQUIRED
+    published_at = factory.LazyFunction(lambda: timezone.now() - timedelta(days=1))
+    required_from = factory.LazyFunction(lambda: timezone.now() - timedelta(days=1))
+
+
+class SignatureFactory(factory.django.DjangoModelFactory):
+    """A signature without a place in the chain; tests of the chain sign through the service."""
+
+    class Meta:
+        model = Signature
+
+    user = factory.SubFactory(UserFactory)
+    version = factory.SubFactory(AgreementVersionFactory)
+    typed_name = factory.SelfAttribute("user.name")
+    email = factory.SelfAttribute("user.email")
+    address = "192.0.2.1"
+    agent = "test"
+    salt = "0" * 64
+    statements = factory.SelfAttribute("version.statements")
+    text_sha256 = factory.SelfAttribute("version.sha256")
+    rendered_sha256 = factory.SelfAttribute("version.sha256")
+    signed_at = factory.LazyFunction(timezone.now)
+    previous_hash = factory.Sequence(lambda n: hashlib.sha256(f"previous {n}".encode()).hexdigest())
+    record_hash = factory.Sequence(lambda n: hashlib.sha256(f"record {n}".encode()).hexdigest())
+
+
+class DatasetFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Dataset
+
+    slug = factory.Sequence(lambda n: f"dataset-{n}")
+    name = factory.Sequence(lambda n: f"Dataset {n}")
+    summary = "Coronal proton density, with and without fat suppression."
+    description = "Raw k-space of every coil."
+    anatomy = "Knee"
+    agreement = factory.SubFactory(AgreementFactory)
+    access_policy = Dataset.AccessPolicy.AUTOMATIC
+
+
+class ReleaseFactory(factory.django.DjangoModelFactory):
+    """A published release."""
+
+    class Meta:
+        model = Release
+
+    dataset = factory.SubFactory(DatasetFactory)
+    version = factory.Sequence(lambda n: f"{n + 1}.0")
+    status = Release.Status.PUBLISHED
+    published_at = factory.LazyFunction(lambda: timezone.now() - timedelta(days=2))
+
+
+class ArchiveFactory(factory.django.DjangoModelFactory):
+    """A verified archive of an object that need not exist."""
+
+    class Meta:
+        model = Archive
+
+    release = factory.SubFactory(ReleaseFactory)
+    name = factory.Sequence(lambda n: f"knee_multicoil_train_batch_{n}.tar.xz")
+    key = factory.LazyAttribute(lambda row: f"v2.0/{row.name}")
+    size = 100_694_526_932
+    sha256 = factory.LazyAttribute(lambda row: hashlib.sha256(row.name.encode()).hexdigest())
+    split = Archive.Split.TRAIN
+    coils = "15"
+    status = Archive.Status.VERIFIED
+
+
+class VolumeFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Volume
+
+    archive = factory.SubFactory(ArchiveFactory)
+    path = factory.Sequence(lambda n: f"multicoil_train/file{n:07}.h5")
+    offset = 512
+    size = 1_000_000
+    acquisition = "CORPD_FBK"
+    slices, coils, readout, phase = 36, 15, 640, 368
+
+
+class AccessRequestFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = AccessRequest
+
+    user = factory.SubFactory(UserFactory)
+    dataset = factory.SubFactory(DatasetFactory, access_policy=Dataset.AccessPolicy.REVIEWED)
+    signature = factory.SubFactory(
+        SignatureFactory,
+        user=factory.SelfAttribute("..user"),
+        version=factory.SubFactory(AgreementVersionFactory, agreement=factory.SelfAttribute("...dataset.agreement")),
+    )
+    purpose = factory.SelfAttribute("user.research_purpose")
+
+
+class AccessGrantFactory(factory.django.DjangoModelFactory):
+    """A grant that runs, without a signature: see `granted` for one that may download."""
+
+    class Meta:
+        model = AccessGrant
+
+    user = factory.SubFactory(UserFactory)
+    dataset = factory.SubFactory(DatasetFactory)
+    ends_at = factory.LazyFunction(lambda: timezone.now() + timedelta(days=90))
+
+
+class DownloadLinkFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = DownloadLink
+
+    grant = factory.SubFactory(AccessGrantFactory)
+    release = factory.SubFactory(ReleaseFactory, dataset=factory.SelfAttribute("..grant.dataset"))
+
+
+class DownloadRecordFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = DownloadRecord
+
+    link = factory.SubFactory(DownloadLinkFactory)
+    archive = factory.SubFactory(ArchiveFactory, release=factory.SelfAttribute("..link.release"))
+    address = "192.0.2.7"
+    agent = "curl/8"
+
+
+def granted(archives: int = 1, **user: object) -> DownloadLink:
+    """A person who signed what is required and holds access to a published release with so many archives."""
+    link = DownloadLinkFactory(grant__user=UserFactory(**user))
+    version = AgreementVersionFactory(agreement=link.grant.dataset.agreement)
+    SignatureFactory(user=link.grant.user, version=version)
+    ArchiveFactory.create_batch(archives, release=link.release)
+    return link
