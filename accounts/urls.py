@@ -1,0 +1,5 @@
+"""Addresses below /accounts/."""
+
+from django.urls import include, path
+
+urlpatterns = [path("", include("allauth.urls"))]

@@ -1,0 +1,5 @@
+"""Addresses of the catalogue, access and links."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []
