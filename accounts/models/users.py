@@ -41,7 +41,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         STUDENT = "student", "Student"
         OTHER = "other", "Other"
 
-    email = models.EmailField("e-mail address", max_length=254)
+    email = models.EmailField("e-mail address", max_length=254, unique=True)
     name = models.CharField("full name", max_length=150, blank=True)
     institution = models.CharField(max_length=200, blank=True)
     country = CountryField("country of the institution", blank=True)
