@@ -1,11 +1,14 @@
 """What production must not start with. Every problem is named at once, with what to set."""
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
 WEEK = 7 * 86_400
+# Parts whose defaults serve one machine only.
+NAMED_PARTS = ("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL", "BUCKET_NAME")
 
 
 def problems(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -21,13 +24,12 @@ def problems(settings: Mapping[str, Any]) -> Iterator[str]:
         yield "SITE_URL must begin with https://: mailed links are made from it."
     if not 60 <= settings["SIGNED_LIFETIME"] <= WEEK:
         yield "SIGNED_LIFETIME must be between 60 and 604800 seconds: SigV4 URLs live 7 days at most."
-    if not settings["BUCKET_NAME"]:
-        yield "BUCKET_NAME is missing."
+    yield from (f"{name} is missing." for name in NAMED_PARTS if not os.environ.get(name))
     if bool(settings["BUCKET_ACCESS_KEY_ID"]) != bool(settings["BUCKET_SECRET_ACCESS_KEY"]):
         yield "BUCKET_ACCESS_KEY_ID and BUCKET_SECRET_ACCESS_KEY go together: set both or neither."
     yield from link_key_problems(settings["LINK_KEYS"], secret)
     if not settings["DATABASES"]["default"].get("HOST"):
-        yield "DATABASE_URL is missing or names no host."
+        yield "DATABASE_URL names no host."
     if settings["TRUSTED_PROXY_COUNT"] < 1:
         yield "TRUSTED_PROXY_COUNT must say how many proxies stand in front (load balancer and nginx: 2)."
 

@@ -1,0 +1,90 @@
+"""Production refuses to start on anything unsafe or incomplete, and names every problem at once."""
+
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SAFE = {
+    "SECRET_KEY": secrets.token_urlsafe(64),
+    "ALLOWED_HOSTS": "portal.example.org",
+    "SITE_URL": "https://portal.example.org",
+    "DATABASE_URL": "postgres://portal:secret@database.example.org/portal",
+    "REDIS_URL": "rediss://cache.example.org:6379/0",
+    "BUCKET_NAME": "example-data",
+    "LINK_KEYS": f"a:{secrets.token_hex(32)}",
+    "EMAIL_URL": "smtp+tls://user:secret@mail.example.org:587",
+    "DEFAULT_FROM_EMAIL": "Kspace Portal <data@example.org>",
+    "TRUSTED_PROXY_COUNT": "2",
+}
+
+
+def start(changes: dict[str, str | None]) -> subprocess.CompletedProcess[str]:
+    """Import the production settings in a process of their own, in an otherwise empty environment."""
+    values = {**SAFE, **changes}
+    environment = {name: value for name, value in values.items() if value is not None}
+    return subprocess.run(
+        [sys.executable, "-c", "import portal.settings.production"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_complete_settings_start() -> None:
+    assert start({}).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("SECRET_KEY", None, "SECRET_KEY is missing or weak"),
+        ("SECRET_KEY", "short", "SECRET_KEY is missing or weak"),
+        ("SECRET_KEY", "a" * 80, "SECRET_KEY is missing or weak"),
+        ("SECRET_KEY", "django-insecure-" + "x1y2z3" * 12, "SECRET_KEY is missing or weak"),
+        ("DEBUG", "yes", "DEBUG is on"),
+        ("ALLOWED_HOSTS", "*", "wildcard"),
+        ("ALLOWED_HOSTS", ".example.org", "wildcard"),
+        ("ALLOWED_HOSTS", "", "ALLOWED_HOSTS is empty"),
+        ("SITE_URL", "http://portal.example.org", "SITE_URL must begin with https://"),
+        ("SIGNED_LIFETIME", "604801", "SIGNED_LIFETIME must be between"),
+        ("SIGNED_LIFETIME", "0", "SIGNED_LIFETIME must be between"),
+        ("BUCKET_NAME", None, "BUCKET_NAME is missing"),
+        ("REDIS_URL", None, "REDIS_URL is missing"),
+        ("EMAIL_URL", None, "EMAIL_URL is missing"),
+        ("DEFAULT_FROM_EMAIL", None, "DEFAULT_FROM_EMAIL is missing"),
+        ("DATABASE_URL", "postgres:///portal", "names no host"),
+        ("BUCKET_ACCESS_KEY_ID", "AKIAEXAMPLE", "go together"),
+        ("LINK_KEYS", None, "LINK_KEYS is missing"),
+        ("LINK_KEYS", "a:0123", "is weak"),
+        ("LINK_KEYS", "ab:" + "0123456789abcdef" * 4, "one letter or digit"),
+        ("LINK_KEYS", ",".join(["a:" + "0123456789abcdef" * 4] * 2), "uses an id twice"),
+        ("DATABASE_URL", None, "DATABASE_URL is missing"),
+        ("TRUSTED_PROXY_COUNT", None, "TRUSTED_PROXY_COUNT"),
+    ],
+)
+def test_unsafe_setting_is_refused_by_name(name: str, value: str | None, sentence: str) -> None:
+    refused = start({name: value})
+
+    assert refused.returncode != 0
+    assert sentence in refused.stderr
+
+
+def test_every_problem_is_named_at_once() -> None:
+    refused = start({"SECRET_KEY": None, "DEBUG": "1", "BUCKET_NAME": None})
+
+    assert "SECRET_KEY" in refused.stderr
+    assert "DEBUG is on" in refused.stderr
+    assert "BUCKET_NAME is missing" in refused.stderr
+
+
+def test_a_secret_is_never_repeated_in_the_refusal() -> None:
+    weak = "a:" + "ab" * 10
+
+    assert weak not in start({"LINK_KEYS": weak}).stderr
