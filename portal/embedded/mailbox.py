@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 from pathlib import Path
 
 NAME = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{8}\.eml")
@@ -88,7 +88,7 @@ def read_all(folder: Path) -> Iterator[Mail]:
 READING = email.policy.SMTP.clone(raise_on_defect=False, max_line_length=None)
 
 
-def _text(part: EmailMessage | None) -> str:
+def _text(part: MIMEPart | None) -> str:
     if part is None:
         return ""
     payload = part.get_payload(decode=True)

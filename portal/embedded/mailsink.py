@@ -97,7 +97,7 @@ class Sink:
         deadline = asyncio.get_running_loop().time() + FINISH_SECONDS
         while self.sessions and asyncio.get_running_loop().time() < deadline:
             for session in list(self.sessions):
-                if session.is_idle() and session.transport is not None:
+                if session.is_idle() and isinstance(session.transport, asyncio.WriteTransport):
                     session.transport.write(b"421 The mail sink is stopping\r\n")
                     session.transport.close()
             await asyncio.sleep(0.05)

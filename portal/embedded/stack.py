@@ -31,15 +31,16 @@ class Stack:
         environment = stack.environment()
         stack.stop()
 
-    A second start in the same folder continues with its data. With durable=False the data need not outlive a loss of
-    power, which makes tests faster. `say` is told what happens later: a part that crashed, runs again or is given up.
+    A second start in the same folder continues with its data. With a site_port, that port must be free. With
+    durable=False the data need not outlive a loss of power, which makes tests faster. `say` is told what happens later:
+    a part that crashed, runs again or is given up.
     """
 
     def __init__(
         self,
         directory: Path,
         *,
-        site_port: int = 8000,
+        site_port: int | None = None,
         buckets: Sequence[str] = (BUCKET,),
         durable: bool = True,
         say: Callable[[str], None] = quiet,
@@ -62,7 +63,7 @@ class Stack:
 
     @property
     def site_url(self) -> str:
-        return f"http://{LOOPBACK}:{self.site_port}"
+        return f"http://{LOOPBACK}:{self.site_port or 8000}"
 
     @property
     def mail_page_url(self) -> str:
@@ -70,7 +71,8 @@ class Stack:
 
     def start(self, progress: Callable[[str], None] = quiet) -> None:
         """Start the services, each when the one before it answers. StackError says what is in the way."""
-        require_free(self.site_port)
+        if self.site_port:
+            require_free(self.site_port)
         self.folder.take()
         try:
             self._start_services(progress)

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from portal.embedded.errors import StackError
 from portal.embedded.process import Part, wheel_folder
@@ -46,7 +48,7 @@ class Valkey:
             password=self.password,
             socket_timeout=1,
             socket_connect_timeout=1,
-            retry=None,
+            retry=Retry(NoBackoff(), 0),
         ) as client:
             try:
                 return bool(client.ping())
