@@ -1,0 +1,208 @@
+"""The only gate. Pages, links, scripts and the API all ask here whether somebody may download a release.
+
+The facts come from one SQL statement, so that they are of one moment; `judge` compares dates and never trusts a
+status alone. What is refused carries the sentence that the person at the terminal reads.
+"""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.db import connection
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import User
+from datasets.exceptions import (
+    AccountDisabled,
+    AgreementUnsigned,
+    GrantEnded,
+    GrantMissing,
+    GrantRevoked,
+    LinkReplaced,
+    Refusal,
+    ReleaseUnpublished,
+    ReleaseWithdrawn,
+)
+from datasets.models import Release
+
+
+class Standing(NamedTuple):
+    """What the gate must know about a person, a release and, where one was used, a link. Unknown is None."""
+
+    account_is_active: bool
+    grant_id: int | None
+    grant_status: str | None
+    grant_starts_at: datetime | None
+    grant_ends_at: datetime | None
+    grant_reason: str | None
+    grant_revoked_at: datetime | None
+    dataset_slug: str
+    dataset_name: str
+    release_version: str
+    release_status: str
+    release_reason: str
+    release_withdrawn_at: datetime | None
+    # The newest published release of the dataset, looked up only when this one was withdrawn.
+    newest_version: str | None
+    # The agreement's version that must be signed by now, and the latest that the person has signed.
+    required_number: int | None
+    signed_number: int | None
+    # Of the link through which the release is asked for; None on pages.
+    link_status: str | None = None
+    link_ended_at: datetime | None = None
+
+
+# The columns of Standing up to the link, over u (user), g (grant), d (dataset) and r (release). It needs %(now)s.
+STANDING_COLUMNS = """
+    u.is_active, g.id, g.status, g.starts_at, g.ends_at, g.reason, g.revoked_at,
+    d.slug, d.name, r.version, r.status, r.reason, r.withdrawn_at,
+    CASE WHEN r.status = 'withdrawn' THEN (
+        SELECT n.version FROM datasets_release n WHERE n.dataset_id = d.id AND n.status = 'published'
+        ORDER BY n.published_at DESC, n.id DESC LIMIT 1) END,
+    (SELECT max(v.number) FROM accounts_agreementversion v
+        WHERE v.agreement_id = d.agreement_id AND v.status <> 'draft' AND NOT v.editorial
+        AND v.required_from <= %(now)s),
+    (SELECT max(v.number) FROM accounts_signature s JOIN accounts_agreementversion v ON v.id = s.version_id
+        WHERE s.user_id = u.id AND v.agreement_id = d.agreement_id)
+"""
+# An active grant before revoked ones, and the newest of those, because it has the reason that is told.
+STANDING_BY_USER = f"""
+    SELECT {STANDING_COLUMNS}
+    FROM accounts_user u
+    JOIN datasets_release r ON r.id = %(release)s
+    JOIN datasets_dataset d ON d.id = r.dataset_id
+    LEFT JOIN LATERAL (
+        SELECT * FROM datasets_accessgrant
+        WHERE user_id = u.id AND dataset_id = d.id
+        ORDER BY status = 'active' DESC, id DESC LIMIT 1) g ON true
+    WHERE u.id = %(user)s
+"""  # noqa: S608 - constants of this module
+
+
+def may_download(user: User | AnonymousUser, release: Release) -> bool:
+    try:
+        require_download(user, release)
+    except Refusal:
+        return False
+    return True
+
+
+def require_download(user: User | AnonymousUser, release: Release) -> None:
+    """Return when this person may download this release now; otherwise raise the Refusal that says why."""
+    now = timezone.now()
+    if user.pk is None:
+        raise GrantMissing(f"Sign in at {site_address('account_login')} to see what you may download.")
+    with connection.cursor() as cursor:
+        cursor.execute(STANDING_BY_USER, {"user": user.pk, "release": release.pk, "now": now})
+        row = cursor.fetchone()
+    if row is None:
+        raise GrantMissing(f"This account or this release is gone. Sign in again at {site_address('account_login')}.")
+    judge(Standing(*row), now)
+
+
+def judge(standing: Standing, now: datetime) -> None:
+    """The rules, in the order in which a person can do something about them."""
+    if standing.link_status == "replaced":
+        raise LinkReplaced(link_replaced(standing))
+    if not standing.account_is_active:
+        raise AccountDisabled(account_disabled())
+    _judge_grant(standing, now)
+    if standing.link_status not in (None, "live"):
+        raise LinkReplaced(link_revoked(standing))
+    if standing.release_status == "withdrawn":
+        raise ReleaseWithdrawn(release_withdrawn(standing))
+    if standing.release_status != "published":
+        raise ReleaseUnpublished(release_unpublished(standing))
+    if standing.required_number is not None and (standing.signed_number or 0) < standing.required_number:
+        raise AgreementUnsigned(agreement_unsigned(standing))
+
+
+def _judge_grant(standing: Standing, now: datetime) -> None:
+    starts_at, ends_at = standing.grant_starts_at, standing.grant_ends_at
+    if starts_at is None or ends_at is None:
+        raise GrantMissing(grant_missing(standing))
+    if standing.grant_status != "active":
+        raise GrantRevoked(grant_revoked(standing))
+    if now < starts_at:
+        raise GrantMissing(f"Your access to {standing.dataset_name} begins on {day_long(starts_at)}.")
+    if ends_at <= now:
+        raise GrantEnded(grant_ended(standing, ends_at))
+
+
+def link_replaced(standing: Standing) -> str:
+    when = f" on {day_long(standing.link_ended_at)}" if standing.link_ended_at else ""
+    return f"This link was replaced{when}. Copy the new one from {site_address('downloads')}"
+
+
+def link_revoked(standing: Standing) -> str:
+    when = f" on {day_long(standing.link_ended_at)}" if standing.link_ended_at else ""
+    return (
+        f"This link was revoked{when}. Your access to {standing.dataset_name} goes on: "
+        f"get a new link at {site_address('downloads')}"
+    )
+
+
+def account_disabled() -> str:
+    return f"Your account was disabled by the maintainers. Questions: {settings.SITE_CONTACT}."
+
+
+def grant_missing(standing: Standing) -> str:
+    address = site_address("dataset", standing.dataset_slug)
+    return f"You have no access to {standing.dataset_name} yet. Ask for it at {address}"
+
+
+def grant_revoked(standing: Standing) -> str:
+    when = f" on {day_long(standing.grant_revoked_at)}" if standing.grant_revoked_at else ""
+    return (
+        f"Your access to {standing.dataset_name} was ended by its maintainers{when}: "
+        f"{as_clause(standing.grant_reason)}. Questions: {settings.SITE_CONTACT}, grant {standing.grant_id}."
+    )
+
+
+def grant_ended(standing: Standing, ends_at: datetime) -> str:
+    return (
+        f"Your access to {standing.dataset_name} ended on {day_long(ends_at)}. "
+        f"Renew it at {site_address('downloads')} and run the same command again: it will resume."
+    )
+
+
+def agreement_unsigned(standing: Standing) -> str:
+    address = site_address("agreement", standing.dataset_slug)
+    return (
+        f"The agreement for {standing.dataset_name} has a new version. "
+        f"Read and sign it at {address} and run the same command again: it will resume."
+    )
+
+
+def release_withdrawn(standing: Standing) -> str:
+    name = f"{standing.dataset_name} {standing.release_version}"
+    when = f" on {day_long(standing.release_withdrawn_at)}" if standing.release_withdrawn_at else ""
+    if standing.newest_version is None:
+        way_on = f"No other release is published yet: see {site_address('dataset', standing.dataset_slug)}"
+    else:
+        address = site_address("release", standing.dataset_slug, standing.newest_version)
+        way_on = f"Use release {standing.newest_version}: {address}"
+    return f"{name} was withdrawn{when} because {as_clause(standing.release_reason)}. {way_on}"
+
+
+def release_unpublished(standing: Standing) -> str:
+    address = site_address("dataset", standing.dataset_slug)
+    return (
+        f"{standing.dataset_name} {standing.release_version} is not published. What is published is listed at {address}"
+    )
+
+
+def as_clause(reason: str | None) -> str:
+    """A reason as a maintainer wrote it, on one line and without its full stop, so that a sentence can hold it."""
+    return " ".join((reason or "no reason was recorded").split()).rstrip(".")
+
+
+def day_long(moment: datetime) -> str:
+    return f"{moment.day} {moment:%B %Y}"
+
+
+def site_address(view: str, *args: str) -> str:
+    """An absolute address, made from the settings: what a request says of its host is never believed."""
+    return settings.SITE_URL + reverse(view, args=args)

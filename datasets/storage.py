@@ -1,0 +1,200 @@
+"""The bucket. Nothing else in the project speaks boto3.
+
+Presigned URLs are made with botocore's own query signer, called directly: the same bytes as the client's
+generate_presigned_url for the same moment, without the client's events, rule sets and validation around it.
+"""
+
+import hmac
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+import boto3
+from boto3.exceptions import S3UploadFailedError
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+
+from datasets.exceptions import BucketDown, ObjectMissing
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+log = logging.getLogger(__name__)
+# SigV4 allows no longer life, and boto3 does not say so.
+LONGEST_LIFETIME = 7 * 86_400
+# A URL dies with the credentials that signed it; this much earlier we count it as dead.
+CREDENTIALS_MARGIN = 60
+# What RFC 3986 leaves as it is; boto3 keeps the same set, and "/" in keys.
+UNRESERVED = "-._~"
+NOT_FOUND = {"404", "NoSuchKey", "NotFound", "NoSuchVersion"}
+
+
+class ObjectFacts(NamedTuple):
+    """What the bucket says of an object: bytes, ETag without quotes, version ("" where there are none)."""
+
+    size: int
+    etag: str
+    version_id: str
+
+
+class QuerySigner(S3SigV4QueryAuth):
+    """botocore's presigner for a given moment, with the day's signing key kept."""
+
+    def __init__(self, credentials: ReadOnlyCredentials, *, region: str, lifetime: int, moment: datetime) -> None:
+        super().__init__(credentials, "s3", region, expires=lifetime)
+        self.region = region
+        self.moment = moment
+
+    def add_auth(self, request: AWSRequest) -> None:
+        request.context["timestamp"] = self.moment.strftime("%Y%m%dT%H%M%SZ")
+        self._modify_request_before_signing(request)  # type: ignore[attr-defined]
+        text = self.string_to_sign(request, self.canonical_request(request))
+        self._inject_signature_to_request(request, self.signature(text, request))  # type: ignore[attr-defined]
+
+    def signature(self, string_to_sign: str, request: AWSRequest) -> str:
+        key = signing_key(self.credentials.secret_key, request.context["timestamp"][:8], self.region)
+        return hmac.new(key, string_to_sign.encode(), sha256).hexdigest()
+
+
+@lru_cache(maxsize=4)
+def signing_key(secret_key: str, day: str, region: str) -> bytes:
+    """SigV4's key of one day, region and service."""
+    key = f"AWS4{secret_key}".encode()
+    for part in (day, region, "s3", "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+class Bucket:
+    """One bucket through one client, which threads may share."""
+
+    def __init__(self, name: str, *, region: str, endpoint_url: str, key_id: str, secret: str) -> None:
+        self.name = name
+        self.region = region
+        self._session = boto3.session.Session(
+            aws_access_key_id=key_id or None, aws_secret_access_key=secret or None, region_name=region
+        )
+        self._endpoint_url = endpoint_url or None
+        self.client = self._client(connect_timeout=5, read_timeout=60)
+        # Asked by the readiness check, which must answer quickly even when the bucket does not.
+        self._probe = self._client(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 1})
+        self._base = self._object_base()
+
+    def _client(self, **options: Any) -> "S3Client":
+        # boto3 by itself still signs with SigV2 in old regions, and with the global host.
+        addressing = "path" if self._endpoint_url else "virtual"
+        config = Config(signature_version="s3v4", s3={"addressing_style": addressing}, **options)  # type: ignore[arg-type]
+        return self._session.client("s3", endpoint_url=self._endpoint_url, config=config)
+
+    def _object_base(self) -> str:
+        """The address before a key, as the client itself makes it: its endpoint rules are not repeated here."""
+        with named_errors():
+            probe = self.client.generate_presigned_url("get_object", Params={"Bucket": self.name, "Key": "k"})
+        return probe.partition("?")[0].removesuffix("k")
+
+    def presign(
+        self,
+        key: str,
+        *,
+        version_id: str = "",
+        filename: str,
+        lifetime: int | None = None,
+        moment: datetime | None = None,
+    ) -> str:
+        """A URL that GETs this object under this file name until it expires."""
+        moment = moment or datetime.now(UTC)
+        credentials, rest = self._credentials(moment)
+        wanted = settings.SIGNED_LIFETIME if lifetime is None else lifetime
+        signer = QuerySigner(
+            credentials, region=self.region, lifetime=min(wanted, rest, LONGEST_LIFETIME), moment=moment
+        )
+        query = f"response-content-disposition={quote(disposition(filename), safe=UNRESERVED)}"
+        if version_id:
+            query += f"&versionId={quote(version_id, safe=UNRESERVED)}"
+        request = AWSRequest(method="GET", url=f"{self._base}{quote(key, safe='/' + UNRESERVED)}?{query}")
+        signer.add_auth(request)
+        return str(request.url)
+
+    def _credentials(self, moment: datetime) -> tuple[ReadOnlyCredentials, int]:
+        """Credentials, refreshed by botocore where they are temporary, and for how long a URL may count on them."""
+        with named_errors():
+            credentials = self._session.get_credentials()
+            if credentials is None:
+                raise BucketDown("no credentials for the bucket were found")
+            frozen = credentials.get_frozen_credentials()
+        # Only temporary credentials know their end; botocore keeps it in this attribute alone.
+        ends_at: datetime | None = getattr(credentials, "_expiry_time", None)
+        if ends_at is None:
+            return frozen, LONGEST_LIFETIME
+        rest = int((ends_at - moment).total_seconds()) - CREDENTIALS_MARGIN
+        if rest < 1:
+            raise BucketDown("the credentials for the bucket have run out and were not refreshed")
+        return frozen, rest
+
+    def upload(self, path: Path | str, key: str) -> None:
+        with named_errors():
+            self.client.upload_file(str(path), self.name, key)
+
+    def head(self, key: str, *, version_id: str = "") -> ObjectFacts:
+        """Size, ETag and version of an object; ObjectMissing when there is none of this key."""
+        wanted: dict[str, Any] = {"VersionId": version_id} if version_id else {}
+        with named_errors(key):
+            answer = self.client.head_object(Bucket=self.name, Key=key, **wanted)
+        return ObjectFacts(answer["ContentLength"], answer["ETag"].strip('"'), answer.get("VersionId", ""))
+
+    def reachable(self) -> bool:
+        """Whether the bucket answers to our credentials, within a few seconds."""
+        try:
+            self._probe.head_bucket(Bucket=self.name)
+        except (BotoCoreError, ClientError) as error:
+            log.warning("the bucket does not answer: %s", error)
+            return False
+        return True
+
+
+@contextmanager
+def named_errors(key: str = "") -> Iterator[None]:
+    """Turn what boto3 raises into what the domain knows."""
+    try:
+        yield
+    except ClientError as error:
+        if key and error.response.get("Error", {}).get("Code") in NOT_FOUND:
+            raise ObjectMissing(f"The bucket has no object {key}.") from error
+        raise BucketDown(str(error)) from error
+    except (BotoCoreError, S3UploadFailedError) as error:
+        raise BucketDown(str(error)) from error
+
+
+def disposition(filename: str) -> str:
+    """Content-Disposition for a file name that arrives as it is, whatever characters it has (RFC 6266)."""
+    plain = re.sub(r'[^\x20-\x7e]|["\\%]', "_", filename)
+    if plain == filename:
+        return f'attachment; filename="{filename}"'
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+def bucket() -> Bucket:
+    """The bucket of the settings: one client a process."""
+    return _bucket(
+        settings.BUCKET_NAME,
+        settings.BUCKET_REGION,
+        settings.BUCKET_ENDPOINT_URL,
+        settings.BUCKET_ACCESS_KEY_ID,
+        settings.BUCKET_SECRET_ACCESS_KEY,
+    )
+
+
+@lru_cache(maxsize=2)
+def _bucket(name: str, region: str, endpoint_url: str, key_id: str, secret: str) -> Bucket:
+    return Bucket(name, region=region, endpoint_url=endpoint_url, key_id=key_id, secret=secret)
