@@ -1,5 +1,34 @@
 """Addresses of the catalogue, access and links."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path, register_converter
 
-urlpatterns: list[URLPattern] = []
+from datasets.views import catalog
+
+
+class VersionConverter:
+    """A release's version, such as 2.0. Anything else is no address of the catalogue."""
+
+    regex = r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,9}"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+class NameConverter(VersionConverter):
+    """A file name: letters, digits, dots, hyphens and underscores."""
+
+    regex = r"[A-Za-z0-9][A-Za-z0-9._-]{0,149}"
+
+
+register_converter(VersionConverter, "version")
+register_converter(NameConverter, "name")
+
+urlpatterns: list[URLPattern] = [
+    path("datasets/", catalog.dataset_list, name="datasets"),
+    path("datasets/<slug:slug>/", catalog.dataset_page, name="dataset"),
+    path("datasets/<slug:slug>/<version:version>/", catalog.release_page, name="release"),
+    path("datasets/<slug:slug>/<version:version>/<name:name>/", catalog.archive_page, name="archive"),
+]

@@ -1,7 +1,9 @@
-"""How forms are drawn."""
+"""How forms are drawn: label, hint, error, field, in this order, all above the field."""
 
 from django.forms.renderers import TemplatesSetting
 
 
 class HouseRenderer(TemplatesSetting):
-    """Finds the house's form templates under templates/django/forms/."""
+    """Draws `{{ form }}` with templates/django/forms/. The admin draws its own and is not touched by it."""
+
+    form_template_name = "django/forms/form.html"

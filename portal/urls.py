@@ -3,7 +3,13 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from portal import views
+
 urlpatterns = [
+    path("", views.home, name="home"),
+    path("help/", views.help_page, name="help"),
+    path("privacy/", views.privacy, name="privacy"),
+    path("cite/", views.cite, name="cite"),
     path("admin/", admin.site.urls),
     path("accounts/", include("accounts.urls")),
     path("", include("datasets.urls")),

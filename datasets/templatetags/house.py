@@ -1,0 +1,180 @@
+"""How facts are written on pages and in mails: sizes, hashes, dates, states, rulers, Markdown."""
+
+import functools
+from datetime import UTC, date, datetime
+from typing import Any
+
+import nh3
+from django import template
+from django.template import Context
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from markdown_it import MarkdownIt
+
+register = template.Library()
+
+NOT_RECORDED = mark_safe('<span class="none">not recorded</span>')
+DOES_NOT_APPLY = mark_safe('<span aria-hidden="true">–</span><span class="hidden-label">does not apply</span>')
+UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+
+# How far along a word is, in ticks of four, and its colour. Words that are not here are done: four ticks.
+STATES = {
+    "draft": "off s1",
+    "registered": "off s1",
+    "waiting": "off s1",
+    "checking": "s2",
+    "ingesting": "s2",
+    "running": "s2",
+    "pending": "wait s2",
+    "ready": "s3",
+    "scheduled": "s3",
+    "ends soon": "wait s1",
+    "ended": "off s0",
+    "replaced": "off s0",
+    "superseded": "off s0",
+    "withdrawn": "bad",
+    "failed": "bad",
+    "declined": "bad",
+    "revoked": "bad",
+}
+# More days than this and a tick of the ruler stands for several.
+RULER_TICKS = 200
+
+
+def _sized(size: int | None, decimals: int) -> str:
+    if size is None:
+        return NOT_RECORDED
+    for unit, name in UNITS:
+        if size >= unit:
+            return f"{size / unit:,.{decimals}f} {name}"
+    return f"{size} bytes"
+
+
+@register.filter
+def size(value: int | None) -> str:
+    """Decimal units with two decimals, for tables: 100.69 GB."""
+    return _sized(value, 2)
+
+
+@register.filter
+def size1(value: int | None) -> str:
+    """Decimal units with one decimal, for sentences: 100.7 GB."""
+    return _sized(value, 1)
+
+
+@register.filter
+def bytes_exact(value: int | None) -> str:
+    return NOT_RECORDED if value is None else f"{value:,} bytes"
+
+
+@register.filter
+def number(value: int | None) -> str:
+    """A count with its thousands parted: 6,405."""
+    return NOT_RECORDED if value is None else f"{value:,}"
+
+
+@register.filter
+def hash_short(value: str) -> str:
+    """First eight and last four digits; the whole stands in SHA256SUMS."""
+    return f"{value[:8]}…{value[-4:]}" if value else NOT_RECORDED
+
+
+@register.filter
+def hash_groups(value: str) -> str:
+    """The whole hash in groups of eight, for eyes that compare."""
+    return " ".join(value[i : i + 8] for i in range(0, len(value), 8)) if value else NOT_RECORDED
+
+
+@register.filter
+def recorded(value: Any) -> Any:
+    """What is not known says so."""
+    return NOT_RECORDED if value is None or value == "" else value
+
+
+@register.filter
+def applies(value: Any) -> Any:
+    """What does not apply is an en dash, with words for those who listen."""
+    return DOES_NOT_APPLY if value is None or value == "" else value
+
+
+def _in_utc(value: date | datetime) -> date | datetime:
+    return value.astimezone(UTC) if isinstance(value, datetime) and timezone.is_aware(value) else value
+
+
+def _dated(value: date | datetime | None, month: str) -> str:
+    if value is None:
+        return NOT_RECORDED
+    value = _in_utc(value)
+    return f"{value.day} {value:{month} %Y}"
+
+
+@register.filter
+def day(value: date | datetime | None) -> str:
+    """For tables: 12 Nov 2026."""
+    return _dated(value, "%b")
+
+
+@register.filter
+def day_long(value: date | datetime | None) -> str:
+    """For sentences: 12 November 2026."""
+    return _dated(value, "%B")
+
+
+@register.filter
+def moment(value: datetime | None) -> str:
+    """12 Nov 2026, 23:41 UTC."""
+    return NOT_RECORDED if value is None else f"{day(value)}, {_in_utc(value):%H:%M} UTC"
+
+
+@functools.cache
+def _markdown() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": False, "typographer": False}).enable("table")
+
+
+@register.filter
+@functools.lru_cache(maxsize=256)
+def markdown(text: str) -> SafeString:
+    """Markdown as HTML without anything that could run; raw HTML in it is shown, not obeyed."""
+    return mark_safe(nh3.clean(_markdown().render(text), link_rel="noopener"))  # noqa: S308
+
+
+@register.simple_tag
+def state(word: str, label: str = "") -> str:
+    """A word and four ticks, as far along as it is: {% state release.status %}, {% state "pending" "in review" %}."""
+    classes = STATES.get(str(word), "")
+    return format_html('<span class="state {}">{}</span>', classes, label or word)
+
+
+@register.simple_tag
+def ruler(starts: datetime, ends: datetime, now: datetime | None = None) -> str:
+    """The days of an access as ticks: gone ones grey, those left in the accent, today in ink."""
+    now = min(max(now or timezone.now(), starts), ends)
+    days, gone = max(1, (ends - starts).days), (now - starts).days
+    each = -(-days // RULER_TICKS)
+    width, at = 4 * -(-days // each), 4 * (gone // each)
+    place = 100 * gone / days
+    today = format_html('<text class="mid" x="{}%" y="53">today</text>', f"{place:.1f}") if 25 < place < 75 else ""
+    return format_html(
+        '<svg class="ruler" role="img" aria-label="{gone} of {days} days have passed, {left} are left">'
+        '<svg viewBox="0 0 {width} 36" preserveAspectRatio="none" width="100%" height="36">'
+        '<line class="gone" x1="0" x2="{at}" y1="24" y2="24" stroke-dasharray="1.6 2.4"/>'
+        '<line class="left" x1="{at}" x2="{width}" y1="24" y2="24" stroke-dasharray="1.6 2.4"/>'
+        '<rect class="now" x="{at}" width="2.6" height="36"/></svg>'
+        '<text x="0" y="53">{starts}</text>{today}<text class="end" x="100%" y="53">{ends}</text></svg>',
+        gone=gone,
+        days=days,
+        left=days - gone,
+        width=width,
+        at=at,
+        today=today,
+        starts=day_long(starts),
+        ends=day_long(ends),
+    )
+
+
+@register.simple_tag(takes_context=True)
+def here(context: Context, *names: str) -> str:
+    """Marks a link of the header as the current page when its view is one of these."""
+    match = getattr(context.get("request"), "resolver_match", None)
+    return mark_safe(' aria-current="page"') if match and match.url_name in names else ""
