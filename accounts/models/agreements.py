@@ -144,6 +144,7 @@ class Signature(models.Model):
             models.UniqueConstraint(fields=["user", "version"], name="one_signature_a_version"),
             models.CheckConstraint(condition=~Q(previous_hash=F("record_hash")), name="signature_follows_another"),
         ]
+        indexes = [models.Index(fields=["signed_at"], name="signature_signed")]
         triggers = [pgtrigger.Protect(name="signature_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 
     def __str__(self) -> str:

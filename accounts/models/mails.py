@@ -4,6 +4,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from accounts.models.work import Work
 
@@ -29,6 +30,14 @@ class OutgoingMail(Work):
         abstract = False
         ordering = ["-id"]
         verbose_name = "mail"
+        indexes = [
+            *Work.Meta.indexes,
+            # What a maintainer looks for: what failed, what went to an address, what went on a day.
+            models.Index(fields=["id"], condition=Q(state="failed"), name="mail_failed"),
+            models.Index(fields=["to"], opclasses=["varchar_pattern_ops"], name="mail_to"),
+            models.Index(fields=["template", "id"], name="mail_template"),
+            models.Index(fields=["created_at"], name="mail_created"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.template} {self.pk}"

@@ -60,7 +60,10 @@ class AccessRequest(models.Model):
                 condition=Q(status="pending") | Q(decided_at__isnull=False), name="request_decided_with_time"
             ),
         ]
-        indexes = [models.Index(fields=["created_at"], condition=Q(status="pending"), name="request_queue")]
+        indexes = [
+            models.Index(fields=["created_at"], condition=Q(status="pending"), name="request_queue"),
+            models.Index(fields=["status", "id"], name="request_status"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.user} asks for {self.dataset}"
@@ -111,7 +114,10 @@ class AccessGrant(models.Model):
             ),
             models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="grant_ends_after_start"),
         ]
-        indexes = [models.Index(fields=["ends_at"], condition=Q(status="active"), name="grant_ends")]
+        indexes = [
+            models.Index(fields=["ends_at"], condition=Q(status="active"), name="grant_ends"),
+            models.Index(fields=["id"], condition=Q(status="revoked"), name="grant_revoked"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.user} has {self.dataset}"

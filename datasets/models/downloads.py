@@ -50,6 +50,7 @@ class DownloadLink(models.Model):
                 name="link_ended_with_time",
             ),
         ]
+        indexes = [models.Index(fields=["status", "id"], condition=~Q(status="live"), name="link_ended")]
 
     def __str__(self) -> str:
         return f"link {self.pk} for {self.release}"
@@ -80,6 +81,7 @@ class DownloadRecord(models.Model):
         indexes = [
             models.Index(fields=["link", "archive", "issued_at"], name="record_by_link"),
             models.Index(fields=["issued_at"], condition=Q(address__isnull=False), name="record_with_address"),
+            models.Index(fields=["issued_at"], name="record_issued"),
         ]
         triggers = [
             pgtrigger.Trigger(
