@@ -1,0 +1,64 @@
+# Everything starts here: `make` lists it. Needs Python 3.11 to 3.13 with venv, git and make; the rest is installed.
+# Paths are relative, so that a checkout may stand in a folder whose name has a blank.
+
+PORT ?= 8000
+DEMO_DIR ?= .demo
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint bench fonts lock clean
+
+help: ## List what can be made
+	@echo "make demo [PORT=8000] [DEMO_DIR=.demo] starts the whole site. All of it:"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/installed .venv/anatomy static/fonts/fonts.css ## Run the whole site on this machine, from nothing
+	@exec $(BIN)/python manage.py demo --port "$(PORT)" --dir "$(DEMO_DIR)"
+
+test: .venv/installed static/fonts/fonts.css ## Run all tests (ARGS= for pytest)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/installed ## Check style, types, layers, migrations, templates, deployment settings and shell
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	find templates -name '*.html' -exec $(BIN)/djade --target-version 5.2 --check {} +
+	.ci/check-deploy
+	shellcheck .ci/run .ci/check-deploy
+
+bench: .venv/installed ## Measure the requests a second, as ratios in one run
+	$(BIN)/python -m tests.benchmarks
+
+fonts: .venv/installed ## Fetch the faces of the site again
+	$(BIN)/python -m portal.embedded.fonts
+
+lock: .venv/installed ## Write the locks again from pyproject.toml and package.json
+	$(LOCK) pyproject.toml -o requirements.txt
+	$(LOCK) --extra demo --extra dev pyproject.toml -o requirements-dev.txt
+	$(BIN)/python -m portal.embedded.fonts --lock
+
+clean: ## Remove what was installed and built; the demo's data stays in DEMO_DIR
+	rm -rf .venv node_modules static/fonts staticfiles build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+.venv/installed: requirements-dev.txt
+	@echo "Making .venv and installing what requirements-dev.txt locks: a minute or two"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) install --quiet --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.venv/anatomy: requirements-anatomy.txt | .venv/installed
+	@echo "Installing the brain template of the sample data"
+	@$(PIP) install --quiet --require-hashes --no-deps -r requirements-anatomy.txt
+	@touch $@
+
+# Without a registry there are no fonts, this ends well all the same, and the next call tries again.
+static/fonts/fonts.css: package-lock.json portal/embedded/fonts.css | .venv/installed
+	@$(BIN)/python -m portal.embedded.fonts
