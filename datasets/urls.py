@@ -1,8 +1,8 @@
 """Addresses of the catalogue, access and links."""
 
-from django.urls import URLPattern, path, register_converter
+from django.urls import URLPattern, path, re_path, register_converter
 
-from datasets.views import catalog
+from datasets.views import catalog, downloads
 
 
 class VersionConverter:
@@ -31,4 +31,7 @@ urlpatterns: list[URLPattern] = [
     path("datasets/<slug:slug>/", catalog.dataset_page, name="dataset"),
     path("datasets/<slug:slug>/<version:version>/", catalog.release_page, name="release"),
     path("datasets/<slug:slug>/<version:version>/<name:name>/", catalog.archive_page, name="archive"),
+    path("get/<str:token>/", downloads.below_link, name="get_listing"),
+    path("get/<str:token>/<str:name>", downloads.below_link, name="get_file"),
+    re_path(r"^get(?:/(?P<rest>(?s:.*)))?\Z", downloads.below_nothing),
 ]

@@ -1,0 +1,107 @@
+"""The way of a download: a token and a file name in, a fresh presigned URL and a record out.
+
+Plain SQL, because this is the one way that machines take thousands of times: one statement brings the standing and
+the archive, one writes the record. The rules are those of datasets.permissions, as everywhere.
+"""
+
+from typing import NamedTuple
+
+from django.db import connection
+from django.utils import timezone
+
+from datasets.exceptions import FileUnknown, LinkUnknown
+from datasets.permissions import STANDING_COLUMNS, Standing, judge
+from datasets.services.rates import require_rate
+from datasets.services.tokens import address_below, link_unknown, nonce_of
+from datasets.storage import bucket
+
+# Standing, then OpenLink's own columns, then those of the archive (all NULL when no file of this name is asked for).
+OPEN = f"""
+    SELECT {STANDING_COLUMNS}, l.status, l.ended_at, l.id, r.id,
+        a.id, a.key, a.version_id, a.etag, a.size
+    FROM datasets_downloadlink l
+    JOIN datasets_accessgrant g ON g.id = l.grant_id
+    JOIN accounts_user u ON u.id = g.user_id
+    JOIN datasets_release r ON r.id = l.release_id
+    JOIN datasets_dataset d ON d.id = r.dataset_id AND d.id = g.dataset_id
+    LEFT JOIN datasets_archive a ON a.release_id = r.id AND a.name = %(name)s AND a.status = 'verified'
+    WHERE l.nonce = %(nonce)s
+"""  # noqa: S608 - constants of this package
+STANDING_WIDTH = len(Standing._fields)
+RECORD = """
+    INSERT INTO datasets_downloadrecord (link_id, archive_id, first_byte, issued_at, address, agent, country)
+    VALUES (%s, %s, %s, %s, %s, %s, %s)
+"""
+
+
+class OpenLink(NamedTuple):
+    """A link that lives, and whose owner may download now."""
+
+    token: str
+    link_id: int
+    release_id: int
+    standing: Standing
+
+
+class Delivery(NamedTuple):
+    """One file that may be handed out through a link now."""
+
+    link_id: int
+    archive_id: int
+    name: str
+    key: str
+    version_id: str
+    etag: str
+    size: int
+
+
+def open_link(token: str) -> OpenLink:
+    """The link of this token; a Refusal when there is none, or its owner may not download now."""
+    return _open(token, None)[0]
+
+
+def open_file(token: str, name: str) -> Delivery:
+    """This file of the link of this token; a Refusal as from open_link, or FileUnknown."""
+    link, archive = _open(token, name)
+    if archive[0] is None:
+        raise FileUnknown(file_unknown(link, name))
+    archive_id, key, version_id, etag, size = archive
+    return Delivery(link.link_id, archive_id, name, key, version_id, etag, size)
+
+
+def _open(token: str, name: str | None) -> tuple[OpenLink, tuple]:
+    nonce = nonce_of(token)
+    require_rate(nonce)
+    now = timezone.now()
+    # PostgreSQL's text has no NUL, and neither has any file's name.
+    name = None if name and "\0" in name else name
+    with connection.cursor() as cursor:
+        cursor.execute(OPEN, {"nonce": nonce, "name": name, "now": now})
+        row = cursor.fetchone()
+    if row is None:
+        raise LinkUnknown(link_unknown())
+    standing = Standing(*row[:STANDING_WIDTH])
+    judge(standing, now)
+    link_id, release_id, *archive = row[STANDING_WIDTH:]
+    return OpenLink(token, link_id, release_id, standing), tuple(archive)
+
+
+def issue_download(
+    delivery: Delivery, *, first_byte: int = 0, address: str | None = None, agent: str = "", country: str = ""
+) -> str:
+    """A presigned URL for this file; it leaves only when its record is committed."""
+    url = bucket().presign(delivery.key, version_id=delivery.version_id, filename=delivery.name)
+    record = (delivery.link_id, delivery.archive_id, first_byte, timezone.now(), address, agent, country)
+    with connection.cursor() as cursor:
+        cursor.execute(RECORD, record)
+    return url
+
+
+def file_unknown(link: OpenLink, name: str) -> str:
+    standing = link.standing
+    # A name comes from whoever asks: one line, no control characters, not longer than any file's name may be.
+    shown = "".join(letter for letter in name if letter.isprintable())[:150]
+    return (
+        f'{standing.dataset_name} {standing.release_version} has no file "{shown}". '
+        f"All its files are listed at {address_below(link.token)}"
+    )

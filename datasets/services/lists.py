@@ -1,0 +1,187 @@
+"""What a link offers, as the lists that clients read and the commands that people copy.
+
+Every list takes `only`, patterns of file names. The token stands in the lists and never on a command line, which
+others on a cluster can read: commands read the address from a file that only its owner may open.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from django.template.loader import render_to_string
+
+from datasets.exceptions import FileUnknown
+from datasets.models import Archive, DownloadLink
+from datasets.services.delivery import OpenLink
+from datasets.services.tokens import address_below, token_of
+
+
+class ListedFile(NamedTuple):
+    name: str
+    size: int
+    sha256: str
+    split: str
+    coils: str
+    part_size: int | None
+    part_hashes: list[str]
+
+
+class Listing(NamedTuple):
+    """The files of a release below one link. `address` ends in a slash; file names are added to it."""
+
+    slug: str
+    dataset: str
+    version: str
+    address: str
+    only: tuple[str, ...]
+    files: list[ListedFile]
+
+    @property
+    def title(self) -> str:
+        return f"{self.dataset} {self.version}"
+
+    @property
+    def stem(self) -> str:
+        """What files are called that a client keeps beside the data."""
+        return f"{self.slug}-{self.version}"
+
+    @property
+    def total_size(self) -> int:
+        return sum(file.size for file in self.files)
+
+    def address_of(self, name: str) -> str:
+        """The address of a list, for the same choice of files."""
+        query = f"?{urlencode([('only', pattern) for pattern in self.only])}" if self.only else ""
+        return f"{self.address}{name}{query}"
+
+
+def listing(link: DownloadLink, only: Sequence[str] = ()) -> Listing:
+    release = link.release
+    dataset = release.dataset
+    return listed(token_of(link), release.pk, (dataset.slug, dataset.name, release.version), only)
+
+
+def listing_of(link: OpenLink, only: Sequence[str] = ()) -> Listing:
+    standing = link.standing
+    title = (standing.dataset_slug, standing.dataset_name, standing.release_version)
+    return listed(link.token, link.release_id, title, only)
+
+
+def listed(token: str, release_id: int, title: tuple[str, str, str], only: Sequence[str]) -> Listing:
+    """The verified archives of a release, or those that match one of the patterns; FileUnknown when none does."""
+    rows = Archive.objects.verified().filter(release=release_id).order_by("id").values_list(*ListedFile._fields)
+    files = [file for file in map(ListedFile._make, rows) if not only or matches(file.name, only)]
+    slug, dataset, version = title
+    address = address_below(token)
+    if only and not files:
+        raise FileUnknown(
+            f"{dataset} {version} has no file of this name or pattern. All its files are listed at {address}"
+        )
+    return Listing(slug, dataset, version, address, tuple(only), files)
+
+
+def matches(name: str, only: Sequence[str]) -> bool:
+    """Whether a name matches one of these patterns, or has it as a part: as download.sh --only reads them."""
+    return any(pattern in name or fnmatchcase(name, pattern) for pattern in only)
+
+
+def as_sums(listing: Listing) -> str:
+    return "".join(f"{file.sha256}  {file.name}\n" for file in listing.files)
+
+
+def as_aria2(listing: Listing) -> str:
+    """For `aria2c -i`. The options stand at each file, so that the command stays short."""
+    options = (
+        "continue=true", "allow-overwrite=true", "auto-file-renaming=false", "check-integrity=true", "split=4",
+        "max-connection-per-server=4", "max-tries=20", "retry-wait=10", "file-allocation=none",
+    )  # fmt: skip
+    entries = [
+        (listing.address + file.name, f"out={file.name}", f"checksum=sha-256={file.sha256}", *options)
+        for file in listing.files
+    ]
+    return "".join("\n ".join(entry) + "\n" for entry in entries)
+
+
+def as_wget(listing: Listing) -> str:
+    return "".join(f"{listing.address}{file.name}\n" for file in listing.files)
+
+
+def as_curl(listing: Listing) -> str:
+    """For `curl -K`. It stops at the first failure, so that its exit code tells."""
+    head = ["fail", "fail-early", "location", "continue-at = -", "speed-limit = 1", "speed-time = 60"]
+    pairs = [f'url = "{listing.address}{file.name}"\noutput = "{file.name}"' for file in listing.files]
+    return "\n".join([*head, *pairs, ""])
+
+
+def as_manifest(listing: Listing) -> str:
+    """What there is, for programs. It holds no address, so that it may be kept beside the data and passed on."""
+    facts = {
+        "dataset": listing.slug,
+        "name": listing.dataset,
+        "version": listing.version,
+        "total_size": listing.total_size,
+        "files": [file._asdict() for file in listing.files],
+    }
+    return json.dumps(facts, indent=2) + "\n"
+
+
+def as_script(listing: Listing) -> str:
+    return render_to_string("get/download.sh", {"listing": listing})
+
+
+def as_text(listing: Listing) -> str:
+    return render_to_string("get/listing.txt", {"listing": listing, "rows": text_rows(listing)})
+
+
+def as_commands(listing: Listing) -> str:
+    return render_to_string("get/commands.txt", {"listing": listing, "commands": commands_for(listing)})
+
+
+# What stands below a link beside its files, and the type that a browser is told.
+LISTS: dict[str, tuple[Callable[[Listing], str], str]] = {
+    "download.sh": (as_script, "text/x-shellscript"),
+    "aria2.txt": (as_aria2, "text/plain"),
+    "curl.txt": (as_curl, "text/plain"),
+    "wget.txt": (as_wget, "text/plain"),
+    "SHA256SUMS": (as_sums, "text/plain"),
+    "manifest.json": (as_manifest, "application/json"),
+    "commands.txt": (as_commands, "text/plain"),
+}
+
+
+def commands(link: DownloadLink, only: Sequence[str] = ()) -> dict[str, str]:
+    """The commands of a link, as one copies them: script, aria2, curl, wget and check."""
+    return commands_for(listing(link, only))
+
+
+def commands_for(listing: Listing) -> dict[str, str]:
+    """Two lines each. The first one writes the address into a file that only its owner may read."""
+    stem = listing.stem
+    again = "for try in $(seq 100); do {} && break; sleep 10; done"
+    return {
+        "script": f"{_fetched(listing, 'download.sh', f'{stem}.sh')}\nsh {stem}.sh",
+        "aria2": f"{_fetched(listing, 'aria2.txt', f'{stem}.aria2')}\naria2c -j2 -i {stem}.aria2",
+        "curl": f"{_fetched(listing, 'curl.txt', f'{stem}.curl')}\n{again.format(f'curl -K {stem}.curl')}",
+        "wget": f"{_fetched(listing, 'wget.txt', f'{stem}.wget')}\n{again.format(f'wget -c --tries=1 -i {stem}.wget')}",
+        "check": f"{_fetched(listing, 'SHA256SUMS', f'{stem}.sha256')}\nsha256sum -c {stem}.sha256",
+    }
+
+
+def _fetched(listing: Listing, name: str, output: str) -> str:
+    address = listing.address_of(name)
+    return f"(umask 077; echo 'url = \"{address}\"' > {listing.stem}.url; curl -fsSLK {listing.stem}.url -o {output})"
+
+
+def text_rows(listing: Listing) -> list[str]:
+    width = max((len(file.name) for file in listing.files), default=0)
+    return [f"{file.name:<{width}}  {size_text(file.size):>9}  {file.sha256}" for file in listing.files]
+
+
+def size_text(size: int) -> str:
+    """Decimal units with two decimals, as everywhere on the site."""
+    for unit, digits in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if size >= unit:
+            return f"{size / unit:.2f} {digits}"
+    return f"{size} B"

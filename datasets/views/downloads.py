@@ -1,0 +1,190 @@
+"""Everything below /get/: no cookie is read or set, no page is kept, and each refusal is one sentence of plain text."""
+
+import re
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.http import quote_etag
+from django.views.decorators.csrf import csrf_exempt
+
+from accounts.address import AddressUnknown, client_address
+from datasets.exceptions import (
+    AccountDisabled,
+    AgreementUnsigned,
+    FileUnknown,
+    GrantEnded,
+    GrantMissing,
+    GrantRevoked,
+    LinkReplaced,
+    LinkUnknown,
+    PartDown,
+    Refusal,
+    ReleaseUnpublished,
+    ReleaseWithdrawn,
+    TooManyRequests,
+)
+from datasets.services.delivery import Delivery, issue_download, open_file, open_link
+from datasets.services.lists import LISTS, as_text, commands_for, listing_of, size_text
+from datasets.services.places import country_of
+
+STATUS_OF: dict[type[Refusal], int] = {
+    LinkUnknown: 404,
+    FileUnknown: 404,
+    ReleaseUnpublished: 404,
+    LinkReplaced: 403,
+    AccountDisabled: 403,
+    GrantRevoked: 403,
+    GrantMissing: 403,
+    AgreementUnsigned: 403,
+    GrantEnded: 410,
+    ReleaseWithdrawn: 410,
+    TooManyRequests: 429,
+}
+# After so many seconds a client may ask again when a part of the site was down.
+COME_BACK = 60
+STORAGE_DOWN = (
+    "The storage does not answer. Your link is fine; run the same command again in a few minutes: it will resume."
+)
+DATABASE_DOWN = (
+    "The portal cannot look up your link now. Your link is fine; "
+    "run the same command again in a few minutes: it will resume."
+)
+RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*\Z", re.ASCII)
+AGENT_LENGTH = 200
+# Of the choice of files in the query: more, or longer, no file's name can need.
+MOST_PATTERNS, LONGEST_PATTERN = 100, 150
+
+
+@csrf_exempt
+@transaction.non_atomic_requests
+def below_link(request: HttpRequest, token: str = "", name: str = "") -> HttpResponse:
+    """A link's listing, its lists, its status or one of its files. One record is one commit, so no transaction."""
+    try:
+        response = answer(request, token, name)
+    except Refusal as refusal:
+        response = sentence(str(refusal), status=STATUS_OF[type(refusal)])
+        if isinstance(refusal, TooManyRequests):
+            response.headers["Retry-After"] = str(refusal.retry_after)
+    except AddressUnknown as error:
+        response = sentence(str(error), status=400)
+    except PartDown:
+        response = sentence(STORAGE_DOWN, status=503)
+        response.headers["Retry-After"] = str(COME_BACK)
+    except (OperationalError, InterfaceError):
+        response = sentence(DATABASE_DOWN, status=503)
+        response.headers["Retry-After"] = str(COME_BACK)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Robots-Tag"] = "noindex"
+    if request.method == "HEAD":
+        response.headers.setdefault("Content-Length", str(len(response.content)))
+        response.content = b""
+    return response
+
+
+def answer(request: HttpRequest, token: str, name: str) -> HttpResponse:
+    if request.method not in ("GET", "HEAD"):
+        response = sentence("Links answer GET and HEAD only.", status=405)
+        response.headers["Allow"] = "GET, HEAD"
+        return response
+    if not name:
+        return show_listing(request, token)
+    if name == "status":
+        open_link(token)
+        return sentence("ok", status=200)
+    if name in LISTS:
+        return show_list(request, token, name)
+    delivery = open_file(token, name)
+    return describe(delivery) if request.method == "HEAD" else redirect_to_bucket(request, delivery)
+
+
+def below_nothing(request: HttpRequest, rest: str = "") -> HttpResponse:
+    """Addresses below /get/ that can be no link's: path tricks, and links that were cut or glued together."""
+    token, _, name = rest.partition("/")
+    return below_link(request, token, name)
+
+
+def redirect_to_bucket(request: HttpRequest, delivery: Delivery) -> HttpResponse:
+    address = client_address(request)
+    url = issue_download(
+        delivery,
+        first_byte=first_byte(request.META.get("HTTP_RANGE", ""), delivery.size),
+        address=address,
+        agent=client_of(request.META.get("HTTP_USER_AGENT", "")),
+        country=country_of(address),
+    )
+    return HttpResponse(status=302, headers={"Location": url, "Content-Type": "text/plain; charset=utf-8"})
+
+
+def describe(delivery: Delivery) -> HttpResponse:
+    """HEAD, from the database: the bucket answers 403 to a HEAD whose URL was signed for GET."""
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Content-Length": str(delivery.size),
+        "Accept-Ranges": "bytes",
+        "Content-Disposition": f'attachment; filename="{delivery.name}"',
+    }
+    if delivery.etag:
+        headers["ETag"] = quote_etag(delivery.etag)
+    return HttpResponse(headers=headers)
+
+
+def show_listing(request: HttpRequest, token: str) -> HttpResponse:
+    """For people: a small page in a browser, plain text at a terminal."""
+    listing = listing_of(open_link(token), chosen(request))
+    if "text/html" in request.META.get("HTTP_ACCEPT", ""):
+        # Rendered without the request, so that no session is looked up and no cookie set.
+        text = render_to_string(
+            "get/listing.html",
+            {
+                "listing": listing,
+                "files": [(file, size_text(file.size)) for file in listing.files],
+                "total": size_text(listing.total_size),
+                "commands": commands_for(listing),
+                "site_name": settings.SITE_NAME,
+                "site_url": settings.SITE_URL,
+            },
+        )
+        response = HttpResponse(text, content_type="text/html; charset=utf-8")
+    else:
+        response = HttpResponse(as_text(listing), content_type="text/plain; charset=utf-8")
+    response.headers["Vary"] = "Accept"
+    return response
+
+
+def show_list(request: HttpRequest, token: str, name: str) -> HttpResponse:
+    make, kind = LISTS[name]
+    text = make(listing_of(open_link(token), chosen(request)))
+    response = HttpResponse(text, content_type=f"{kind}; charset=utf-8")
+    if name == "download.sh":
+        response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def chosen(request: HttpRequest) -> list[str]:
+    """The patterns after ?only=, without empty ones."""
+    return [pattern[:LONGEST_PATTERN] for pattern in request.GET.getlist("only")[:MOST_PATTERNS] if pattern]
+
+
+def first_byte(header: str, size: int) -> int:
+    """From where a Range asks, at most the size; 0 where the bucket would send all of it."""
+    found = RANGE.match(header)
+    if found is None:
+        return 0
+    first, last = found.groups()
+    if first:
+        return min(int(first), size) if not last or int(last) >= int(first) else 0
+    return max(0, size - int(last)) if last else 0
+
+
+def client_of(agent: str) -> str:
+    """What the client calls itself, on one line and no longer than the column."""
+    if not agent.isprintable():
+        agent = "".join(letter for letter in agent if letter.isprintable())
+    return agent[:AGENT_LENGTH]
+
+
+def sentence(text: str, *, status: int) -> HttpResponse:
+    return HttpResponse(f"{text}\n", status=status, content_type="text/plain; charset=utf-8")
