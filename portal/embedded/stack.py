@@ -85,9 +85,9 @@ class Stack:
         self.supervisor.stop()
         self.folder.release()
 
-    def run(self, part: Part) -> None:
-        """Start a part on top of the services and keep it running."""
-        self.supervisor.start(part)
+    def run(self, *parts: Part) -> None:
+        """Start parts on top of the services and keep them running."""
+        self.supervisor.start(*parts)
 
     def environment(self) -> dict[str, str]:
         """The names that the settings read."""

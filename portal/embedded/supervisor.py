@@ -46,12 +46,14 @@ class Supervisor:
         self._stopping = threading.Event()
         self._watcher: threading.Thread | None = None
 
-    def start(self, part: Part) -> None:
-        """Start a part and return when it is ready; PartFailedError when it does not become so."""
+    def start(self, *parts: Part) -> None:
+        """Start parts at the same time and return when all are ready; PartFailedError when one does not become so."""
         with self._lock:
-            kept = self.kept[part.name] = Kept(part, Running(part, self.folder))
-        kept.running.wait_until_ready()
-        kept.watched = True
+            started = [Kept(part, Running(part, self.folder)) for part in parts]
+            self.kept |= {kept.part.name: kept for kept in started}
+        for kept in started:
+            kept.running.wait_until_ready()
+            kept.watched = True
         if self._watcher is None:
             self._watcher = threading.Thread(target=self._watch, name="stack-watcher", daemon=True)
             self._watcher.start()

@@ -1,0 +1,111 @@
+"""The site's own processes on top of the services: worker, beat and web server, and the commands run before them."""
+
+import http.client
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from portal.embedded.errors import PartFailedError
+from portal.embedded.process import Part, launched
+from portal.embedded.state import LOOPBACK
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+STAGE = 1
+
+
+def application_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment, in which the stack's names win: SITE_NAME and the like can be given to the demo."""
+    return {**os.environ, **environment, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+def worker(environment: Mapping[str, str]) -> Part:
+    command = [sys.executable, "-m", "celery", "-A", "portal.celery", "worker", "--concurrency=2"]
+    return Part(
+        name="worker",
+        # One worker has nobody to greet or to follow.
+        command=[*command, "--without-mingle", "--without-gossip", "--loglevel=INFO"],
+        ready=lambda: a_worker_answers(environment["REDIS_URL"]),
+        environment=application_environment(environment),
+        stop_seconds=12,
+        stage=STAGE,
+    )
+
+
+def beat(environment: Mapping[str, str]) -> Part:
+    return Part(
+        name="beat",
+        command=[sys.executable, "-m", "celery", "-A", "portal.celery", "beat", "--pidfile=", "--loglevel=INFO"],
+        # It answers no questions; when it ends, the supervisor sees that.
+        ready=lambda: True,
+        environment=application_environment(environment),
+        stage=STAGE,
+    )
+
+
+def web(environment: Mapping[str, str], port: int) -> Part:
+    command = [
+        sys.executable, "-m", "gunicorn", "portal.wsgi", f"--bind={LOOPBACK}:{port}",
+        "--worker-class=gthread", "--workers=2", "--threads=4", "--graceful-timeout=8", "--no-control-socket",
+    ]  # fmt: skip
+    return Part(
+        name="web",
+        command=command,
+        ready=lambda: is_healthy(port),
+        environment=application_environment(environment),
+        stop_seconds=12,
+        stage=STAGE,
+    )
+
+
+def a_worker_answers(broker: str) -> bool:
+    with Celery(broker=broker, set_as_current=False) as app:
+        try:
+            return bool(app.control.ping(timeout=1, limit=1))
+        except OperationalError:
+            return False
+
+
+def is_healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def run_command(*arguments: str, environment: Mapping[str, str], log: Path, progress: Callable[[str], None]) -> None:
+    """Run a command of manage.py to its end and pass on what it says, a line at a time."""
+    process = subprocess.Popen(
+        launched([sys.executable, str(ROOT / "manage.py"), *arguments]),
+        env=application_environment(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    said = []
+    try:
+        with log.open("a") as file:
+            for line in process.stdout or ():
+                file.write(line)
+                said.append(line.rstrip())
+                if line.strip() and not line.startswith(" "):
+                    progress(line.rstrip())
+        code = process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        raise
+    if code != 0:
+        raise PartFailedError(
+            "\n".join([f"{arguments[0]} ended with exit code {code}; {log} has it all.", *said[-12:]])
+        )
