@@ -86,7 +86,7 @@ def test_held_part_stays_stopped_until_it_is_let_go(parts: Parts) -> None:
     assert not psutil.pid_exists(first)
     (parts.folder / "hold" / "clock").unlink()
     wait_until(lambda: parts.pid("clock") != first, "The new start")
-    assert parts.supervisor.kept["clock"].crashes == type(parts.supervisor.kept["clock"].crashes)()
+    assert not parts.supervisor.kept["clock"].crashes
 
 
 def test_application_is_stopped_before_what_it_stands_on(parts: Parts) -> None:
@@ -134,7 +134,7 @@ def test_what_a_killed_run_left_is_ended_and_named(tmp_path: Path) -> None:
     with subprocess.Popen(["/bin/sleep", "600"]) as left:
         remember(tmp_path / "clock.pid", left.pid, signal.SIGTERM)
         assert end_leftovers(tmp_path) == ["clock"]
-        assert left.wait() == -signal.SIGTERM
+        assert not psutil.pid_exists(left.pid)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,0 +1,21 @@
+"""What every test finds."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.core.cache import cache
+
+from tests.demo import Demo, running_demo
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> None:
+    """Rate limits and sessions of one test do not reach the next: each worker has a Valkey database of its own."""
+    cache.clear()
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Demo]:
+    """The whole site, started as a person starts it, shared by all tests that ask for it."""
+    with running_demo() as running:
+        yield running

@@ -1,0 +1,101 @@
+"""A real `manage.py demo` for the flow and browser tests: started once, asked by its address, mails and environment."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from portal.embedded import mailbox
+from portal.embedded.mailbox import Mail
+from portal.embedded.state import choose_ports
+from tests.stack import FOLDER
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parent.parent
+# Names that the run of the tests gave itself and that the demo shall find out anew.
+OWN = ("DJANGO_SETTINGS_MODULE", FOLDER)
+
+
+@dataclass
+class Demo:
+    """A running demo."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes]
+    environment: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """The site's address, without a slash at its end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def mail_folder(self) -> Path:
+        return self.folder / "mail"
+
+    def output(self) -> str:
+        return (self.folder.parent / "output").read_text()
+
+    def mails(self, to: str = "", subject: str = "") -> list[Mail]:
+        """The deliveries to an address with these words in the subject, newest first."""
+        found = mailbox.read_all(self.mail_folder)
+        return [mail for mail in found if (not to or to in mail.recipients) and subject in mail.subject]
+
+    def wait_for_mail(self, to: str, subject: str = "", seconds: float = 30) -> Mail:
+        """The newest such mail, as soon as there is one."""
+        return wait_until(lambda: self.mails(to, subject), f"A mail {subject!r} to {to}", seconds)[0]
+
+    @contextmanager
+    def without(self, part: str) -> Iterator[None]:
+        """Keep a part stopped for a time: postgres, valkey, bucket, mailsink, worker, beat or web."""
+        hold = self.folder / "hold" / part
+        record = self.folder / "run" / f"{part}.pid"
+        hold.touch()
+        wait_until(lambda: not record.exists(), f"The end of {part}")
+        try:
+            yield
+        finally:
+            hold.unlink()
+            wait_until(record.exists, f"The return of {part}")
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of manage.py against the demo's services."""
+        environment = {**clean_environment(), **self.environment}
+        command = [sys.executable, str(ROOT / "manage.py"), *arguments]
+        return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+
+
+def clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in OWN}
+
+
+@contextmanager
+def running_demo(**extra: str) -> Iterator[Demo]:
+    """Start a demo in a folder of its own, with more names in its environment if given, and stop it at the end."""
+    outside = Path(tempfile.mkdtemp(prefix="portal-demo-"))
+    port = choose_ports(("site",), {})["site"]
+    folder = outside / "data of the demo"
+    command = [sys.executable, str(ROOT / "manage.py"), "demo", "--port", str(port), "--dir", str(folder)]
+    with (outside / "output").open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=outside, env=clean_environment() | extra, stdout=output, stderr=subprocess.STDOUT
+        )
+    demo = Demo(folder, port, process)
+    try:
+        wait_until(lambda: process.poll() is not None or "site is ready" in demo.output(), "The demo's start", 300)
+        assert process.poll() is None, demo.output()
+        content = json.loads((folder / "stack.json").read_text())
+        demo.environment, demo.secrets = content["environment"], content["secrets"]
+        yield demo
+    finally:
+        process.terminate()
+        process.wait(timeout=40)
+        shutil.rmtree(outside, ignore_errors=True)
