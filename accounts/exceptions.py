@@ -9,6 +9,10 @@ class StatementsMissing(Exception):
     """Not every statement was ticked."""
 
 
+class NameUnusable(Exception):
+    """The typed name is empty or holds what no name holds. str() is the sentence for a person."""
+
+
 class MoveNotAllowed(Exception):
     """A state may not follow this one. str() is the sentence for a person."""
 
@@ -19,3 +23,7 @@ class MailRefused(Exception):
 
 class MailDelayed(Exception):
     """The mail server does not answer, or asks to come back later (4xx)."""
+
+
+class Obsolete(Exception):
+    """A mail has nothing to say any more: its row is done without being sent. str() says why."""

@@ -1,0 +1,141 @@
+"""The chain of evidence: what a signature's record says, and how it is checked years later.
+
+Format 1. Every signature holds the SHA-256 of a canonical record:
+
+    record_hash = SHA-256(canonical JSON of {
+        "format": 1, "previous": <record_hash of the signature before, or 64 zeros>,
+        "version": <row number of the AgreementVersion>, "text_sha256": …, "rendered_sha256": …,
+        "statements": [<each sentence that was ticked>],
+        "signed_at": <database time, UTC, ISO 8601 with six decimals>,
+        "commitments": {<field>: <commitment>}})
+
+Canonical JSON is UTF-8, keys sorted, no blanks, no escapes beyond what JSON needs. Personal values are not in the
+record; a commitment of each is, for user (row number), typed_name, email, address (empty when not recorded), agent:
+
+    commitment = HMAC-SHA256(key = HMAC-SHA256(key = salt, message = field name), message = value)
+
+The salt is 64 random hexadecimal digits, taken as ASCII. One field's key opens that field and no other, and once the
+salt and the values are forgotten, nothing can be guessed from the commitments while the chain still verifies. Records
+are ordered by row number; each names the one before, so that none can be changed, swapped or taken out unseen.
+"""
+
+import hashlib
+import hmac
+import ipaddress
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from accounts.models import AgreementVersion, Signature
+
+FORMAT = 1
+GENESIS = "0" * 64
+PERSONAL_FIELDS = ("user", "typed_name", "email", "address", "agent")
+
+
+@dataclass(frozen=True)
+class BadRecord:
+    """The first signature at which the chain does not hold, and why."""
+
+    pk: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Chain:
+    """How many records hold from the first one on, the hash of the last of them, and what comes after it, if bad."""
+
+    count: int
+    head: str
+    bad: BadRecord | None
+
+
+def new_salt() -> str:
+    return secrets.token_hex(32)
+
+
+def commit_values(signature: Signature) -> dict[str, str]:
+    """The commitments of this signature's personal values under its salt."""
+    salt = signature.salt.encode()
+    return {field: _commitment(salt, field, value) for field, value in _personal_values(signature).items()}
+
+
+def hash_record(signature: Signature) -> str:
+    record = {
+        "format": FORMAT,
+        "previous": signature.previous_hash,
+        "version": signature.version_id,
+        "text_sha256": signature.text_sha256,
+        "rendered_sha256": signature.rendered_sha256,
+        "statements": signature.statements,
+        "signed_at": _written(signature.signed_at),
+        "commitments": signature.commitments,
+    }
+    return hashlib.sha256(canonical(record)).hexdigest()
+
+
+def canonical(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def examine_chain() -> Chain:
+    """Read every signature in order, up to the first that does not hold."""
+    texts = {
+        pk: hashlib.sha256(text.encode()).hexdigest() for pk, text in AgreementVersion.objects.values_list("pk", "text")
+    }
+    count, head = 0, GENESIS
+    for signature in Signature.objects.order_by("pk").iterator(chunk_size=1000):
+        reason = next(_faults(signature, head, texts), "")
+        if reason:
+            return Chain(count=count, head=head, bad=BadRecord(pk=signature.pk, reason=reason))
+        count, head = count + 1, signature.record_hash
+    return Chain(count=count, head=head, bad=None)
+
+
+def verify_chain() -> BadRecord | None:
+    """The first signature that does not hold, or None when all of them do."""
+    return examine_chain().bad
+
+
+def _faults(signature: Signature, head: str, texts: Mapping[int, str]) -> Iterator[str]:
+    if signature.previous_hash != head:
+        yield "it does not follow the record before it: one was removed, added or moved"
+    if signature.record_hash != hash_record(signature):
+        yield "its content is not what its hash was made of"
+    if texts.get(signature.version_id) != signature.text_sha256:
+        yield "the agreement's text is not the one that was signed"
+    if signature.salt and signature.commitments != commit_values(signature):
+        yield "a personal value is not the one that was signed with"
+    if not signature.salt and any(value for field, value in _personal_values(signature).items() if field != "user"):
+        yield "its salt is gone while personal values are left"
+
+
+def _personal_values(signature: Signature) -> dict[str, str]:
+    return {
+        "user": str(signature.user_id),
+        "typed_name": signature.typed_name,
+        "email": signature.email,
+        "address": plain_address(signature.address),
+        "agent": signature.agent,
+    }
+
+
+def plain_address(address: str | None) -> str:
+    """One spelling for an address, however the client, Python or the database writes it; "" when there is none."""
+    try:
+        parsed = ipaddress.ip_address((address or "").partition("%")[0])
+    except ValueError:
+        return ""
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
+
+
+def _commitment(salt: bytes, field: str, value: str) -> str:
+    key = hmac.digest(salt, field.encode(), "sha256")
+    return hmac.digest(key, value.encode(), "sha256").hex()
+
+
+def _written(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
