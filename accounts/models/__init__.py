@@ -1,8 +1,9 @@
 """People, agreements and mail."""
 
 from accounts.models.agreements import Agreement, AgreementVersion, Signature
+from accounts.models.leases import Lease
 from accounts.models.mails import OutgoingMail
 from accounts.models.users import User
 from accounts.models.work import Work
 
-__all__ = ["Agreement", "AgreementVersion", "OutgoingMail", "Signature", "User", "Work"]
+__all__ = ["Agreement", "AgreementVersion", "Lease", "OutgoingMail", "Signature", "User", "Work"]

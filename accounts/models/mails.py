@@ -1,12 +1,31 @@
 """The outbox: mails as rows. A row names a template and keys; what is secret is rendered when it is sent."""
 
 import uuid
+from datetime import datetime, timedelta
+from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
-from accounts.models.work import Work
+from accounts.models.work import Work, WorkQuerySet
+
+# A mail server that is down for longer than this has lost us the mail.
+PATIENCE = timedelta(days=3)
+
+
+def end_of_patience() -> datetime:
+    return timezone.now() + PATIENCE
+
+
+class MailQuerySet(WorkQuerySet["OutgoingMail"]):
+    def waiting(self) -> Self:
+        """Not sent yet, whether due or not."""
+        return self.filter(state__in=Work.OPEN)
+
+    def failed(self) -> Self:
+        return self.filter(state=Work.State.FAILED)
 
 
 class OutgoingMail(Work):
@@ -25,6 +44,11 @@ class OutgoingMail(Work):
         editable=False,
         help_text="A mail with the same word is never queued again.",
     )
+    give_up_at = models.DateTimeField(
+        default=end_of_patience, editable=False, help_text="A server that is still down then fails the mail."
+    )
+
+    objects: ClassVar[MailQuerySet] = MailQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta(Work.Meta):
         abstract = False
@@ -47,3 +71,10 @@ class OutgoingMail(Work):
         """The same for every attempt, so that a doubled delivery can be recognised."""
         domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].strip("> ")
         return f"<{self.uuid}@{domain}>"
+
+    def retry(self) -> bool:
+        """A mail that failed is sent again, with patience anew."""
+        again = super().retry()
+        if again:
+            type(self).objects.filter(pk=self.pk).update(give_up_at=end_of_patience())
+        return again

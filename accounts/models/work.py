@@ -2,36 +2,47 @@
 
 A row is written in the transaction of what caused it. A Celery message only hints to look; workers claim
 rows with FOR UPDATE SKIP LOCKED, and the sweeper hints again what is due or whose lease ran out.
+All times are the database's, so that workers whose clocks differ agree on who holds a row.
 """
 
+import logging
 import random
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
-# A row that killed this many workers is failed rather than given to a fourth.
+logger = logging.getLogger(__name__)
+
+# A row that killed this many workers is failed rather than given to another.
 MAX_DEATHS = 3
+# How soon a row is tried again after a worker crashed on it.
+CRASH_BASE, CRASH_CEILING = timedelta(seconds=5), timedelta(minutes=5)
+
+Row = TypeVar("Row", bound="Work")
 
 
-class WorkQuerySet(models.QuerySet):
+class WorkQuerySet(models.QuerySet[Row], Generic[Row]):
     def due(self, now: datetime | None = None) -> Self:
         """Rows that a worker may take: waiting and due, or running on a lease that ran out."""
-        now = now or timezone.now()
-        waiting = Q(state=Work.State.WAITING, due_at__lte=now)
-        abandoned = Q(state=Work.State.RUNNING, leased_until__lte=now)
-        return self.filter(waiting | abandoned)
+        moment = now or Now()
+        waiting = Q(state=Work.State.WAITING, due_at__lte=moment)
+        abandoned = Q(state=Work.State.RUNNING, leased_until__lte=moment)
+        # The first condition is the index's own, word for word.
+        return self.filter(state__in=Work.OPEN).filter(waiting | abandoned)
 
-    def claim(self, *, lease: timedelta) -> "models.Model | None":
-        """Take the row that has been due longest, committed before anything is done with it; None when none is due."""
-        with transaction.atomic(durable=True):
-            row = self.due().select_for_update(skip_locked=True, of=("self",)).order_by("due_at", "pk").first()
-            if row is None:
-                return None
-            row._take(lease)
-            return row
+    def claim(self, *, lease: timedelta) -> Row | None:
+        """Take the row that is due longest, committed before anything is done with it; None when none is due.
+
+        Rows on which too many workers died are failed on the way."""
+        while True:
+            with transaction.atomic(durable=True):
+                row = self.due().select_for_update(skip_locked=True, of=("self",)).order_by("due_at", "pk").first()
+                if row is None or row._begin(lease):
+                    return row
 
 
 class Work(models.Model):
@@ -41,8 +52,10 @@ class Work(models.Model):
         DONE = "done", "done"
         FAILED = "failed", "failed"
 
+    OPEN = (State.WAITING, State.RUNNING)
+
     state = models.CharField(max_length=10, choices=State, default=State.WAITING, editable=False)
-    attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    attempts = models.PositiveIntegerField(default=0, editable=False)
     deaths = models.PositiveSmallIntegerField(default=0, editable=False, help_text="Workers that died on this row.")
     due_at = models.DateTimeField(default=timezone.now, editable=False)
     leased_until = models.DateTimeField(null=True, blank=True, editable=False)
@@ -50,7 +63,7 @@ class Work(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     finished_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = WorkQuerySet.as_manager()
+    objects: ClassVar[Any] = WorkQuerySet.as_manager()
 
     class Meta:
         abstract = True
@@ -60,40 +73,71 @@ class Work(models.Model):
                 | (~Q(state="running") & Q(leased_until__isnull=True)),
                 name="%(class)s_lease_while_running",
             ),
+            models.CheckConstraint(
+                condition=Q(state__in=("done", "failed"), finished_at__isnull=False)
+                | (~Q(state__in=("done", "failed")) & Q(finished_at__isnull=True)),
+                name="%(class)s_time_when_finished",
+            ),
             models.CheckConstraint(condition=~Q(state="failed") | ~Q(reason=""), name="%(class)s_failed_with_reason"),
         ]
         indexes = [
             models.Index(fields=["due_at"], condition=Q(state__in=("waiting", "running")), name="%(class)s_open")
         ]
 
-    def _take(self, lease: timedelta) -> None:
-        """Begin the next attempt, or fail a row on which too many workers died (state then is FAILED)."""
+    def _begin(self, lease: timedelta) -> bool:
+        """Begin the next attempt on a locked row; False when too many workers died on it, which fails it."""
         if self.state == self.State.RUNNING:
             self.deaths += 1
+            self.reason = self.reason or "a worker died"
+        self.attempts += 1
+        self.state, self.finished_at = self.State.RUNNING, None
+        row = type(self)._base_manager.filter(pk=self.pk)
+        row.update(
+            state=self.state,
+            attempts=self.attempts,
+            deaths=self.deaths,
+            reason=self.reason,
+            leased_until=Now() + lease,
+        )
         if self.deaths >= MAX_DEATHS:
-            self.finish(
-                self.State.FAILED,
-                reason=f"{self.deaths} workers died on this row; the last reason: {self.reason or 'none'}",
+            self.finish(self.State.FAILED, reason=f"{self.deaths} workers died on it. The last said: {self.reason}")
+            return False
+        return True
+
+    def _settle(self, **values: Any) -> bool:
+        """Write only while this attempt still holds the row: a worker that was too slow must not undo another's."""
+        row = type(self)._base_manager.filter(pk=self.pk, state=self.State.RUNNING, attempts=self.attempts)
+        held = row.update(**values) == 1
+        if held:
+            for name, value in values.items():
+                setattr(self, name, value)
+        else:
+            logger.warning("lease lost", extra={"work": self._meta.model_name, "row": self.pk})
+        return held
+
+    def renew(self, *, lease: timedelta) -> bool:
+        """Hold the row for longer; False when it is no longer held."""
+        return self._settle(leased_until=Now() + lease)
+
+    def finish(self, state: str, *, reason: str = "") -> bool:
+        return self._settle(state=state, reason=reason, leased_until=None, finished_at=Now())
+
+    def postpone(self, *, reason: str, base: timedelta, ceiling: timedelta, **values: Any) -> bool:
+        """Wait for another attempt: exponential back-off, of which half is jitter, never longer than the ceiling."""
+        longest = min(base * 2 ** min(self.attempts - 1, 20), ceiling)
+        wait = longest * random.uniform(0.5, 1)  # noqa: S311 (spreads load, guards nothing)
+        return self._settle(state=self.State.WAITING, reason=reason, leased_until=None, due_at=Now() + wait, **values)
+
+    def crash(self, *, reason: str) -> bool:
+        """A worker crashed on this row but lives to say so: the same as a death, without waiting for the lease."""
+        deaths = self.deaths + 1
+        if deaths >= MAX_DEATHS:
+            return self._settle(
+                state=self.State.FAILED, reason=reason, deaths=deaths, leased_until=None, finished_at=Now()
             )
-            return
-        self.state = self.State.RUNNING
-        self.attempts = F("attempts") + 1
-        self.leased_until = timezone.now() + lease
-        self.save(update_fields=["state", "attempts", "deaths", "leased_until"])
-        self.refresh_from_db(fields=["attempts"])
+        return self.postpone(reason=reason, base=CRASH_BASE, ceiling=CRASH_CEILING, deaths=deaths)
 
-    def finish(self, state: str, *, reason: str = "") -> None:
-        self.state, self.reason, self.leased_until, self.finished_at = state, reason, None, timezone.now()
-        self.save(update_fields=["state", "reason", "leased_until", "finished_at", "deaths"])
-
-    def postpone(self, *, reason: str, base: timedelta, ceiling: timedelta) -> None:
-        """Wait for another attempt: exponential back-off with full jitter, never longer than the ceiling."""
-        longest = min(base * 2 ** min(self.attempts, 20), ceiling)
-        self.state, self.reason, self.leased_until = self.State.WAITING, reason, None
-        self.due_at = timezone.now() + longest * random.uniform(0.5, 1)
-        self.save(update_fields=["state", "reason", "leased_until", "due_at"])
-
-    def retry(self) -> None:
-        """Put a failed row back to the queue, as a maintainer's decision."""
-        self.state, self.deaths, self.due_at, self.finished_at = self.State.WAITING, 0, timezone.now(), None
-        self.save(update_fields=["state", "deaths", "due_at", "finished_at"])
+    def retry(self) -> bool:
+        """Put a failed row back to the queue, as a maintainer's decision; False when it has not failed."""
+        failed = type(self)._base_manager.filter(pk=self.pk, state=self.State.FAILED)
+        return failed.update(state=self.State.WAITING, deaths=0, due_at=Now(), finished_at=None) == 1

@@ -1,0 +1,9 @@
+"""The one place from which mail leaves."""
+
+from accounts.exceptions import Obsolete
+from accounts.mail.codes import code_of, mint_code
+from accounts.mail.courier import Courier
+from accounts.mail.delivery import deliver_due, deliver_next
+from accounts.mail.outbox import Content, queue, renders
+
+__all__ = ["Content", "Courier", "Obsolete", "code_of", "deliver_due", "deliver_next", "mint_code", "queue", "renders"]

@@ -1,0 +1,77 @@
+"""The way to the mail server: one connection for as long as there is more to send, and what its answers mean."""
+
+import smtplib
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from django.core.mail import get_connection
+
+from accounts.exceptions import MailDelayed, MailRefused
+from accounts.mail.letters import Letter
+from accounts.mail.smtp import EmailBackend
+
+# The message is larger than the server takes: it always will be.
+TOO_LARGE = 552
+# The server is closing the connection, whatever it was asked.
+CLOSING = 421
+
+
+class ServerDown(MailDelayed):
+    """The server would take no other mail either."""
+
+
+class Courier:
+    def __init__(self) -> None:
+        self.backend = get_connection()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        with suppress(smtplib.SMTPException, OSError):
+            self.backend.close()
+
+    def send(self, letter: Letter) -> None:
+        """Hand the mail over. MailRefused: never try again; MailDelayed: try later; ServerDown: so are all others."""
+        try:
+            if isinstance(self.backend, EmailBackend):
+                self.backend.drop_if_stale()
+            self.backend.open()
+            self.backend.send_messages([letter])
+        except smtplib.SMTPRecipientsRefused as refusal:
+            code, text = next(iter(refusal.recipients.values()))
+            raise self._meaning(code, text, permanent=500 <= code < 600) from None
+        except smtplib.SMTPDataError as refusal:
+            permanent = 500 <= refusal.smtp_code < 600
+            raise self._meaning(refusal.smtp_code, refusal.smtp_error, permanent=permanent) from None
+        except smtplib.SMTPSenderRefused as refusal:
+            if refusal.smtp_code == TOO_LARGE:
+                raise self._meaning(refusal.smtp_code, refusal.smtp_error, permanent=True) from None
+            # The sender is the same for all mails: a matter of the server's settings or ours, to be put right.
+            self.close()
+            raise ServerDown(_sentence(refusal.smtp_code, refusal.smtp_error)) from None
+        except smtplib.SMTPResponseException as refusal:
+            self.close()
+            raise ServerDown(_sentence(refusal.smtp_code, refusal.smtp_error)) from None
+        except OSError as error:
+            self.close()
+            raise ServerDown(f"The mail server does not answer: {type(error).__name__}") from None
+
+    def _meaning(self, code: int, text: bytes | str, *, permanent: bool) -> MailRefused | MailDelayed:
+        if permanent:
+            return MailRefused(_sentence(code, text))
+        if code == CLOSING:
+            self.close()
+            return ServerDown(_sentence(code, text))
+        return MailDelayed(_sentence(code, text))
+
+
+def _sentence(code: int, text: bytes | str) -> str:
+    said = text.decode(errors="replace") if isinstance(text, bytes) else text
+    return f"The mail server said {code}: {' '.join(said.split())[:300]}"

@@ -1,0 +1,66 @@
+"""Delivering: claim a row (commit), render, send, settle (commit)."""
+
+import logging
+import time
+from datetime import timedelta
+
+from django.core.exceptions import ObjectDoesNotExist
+from django.utils import timezone
+
+from accounts.exceptions import MailDelayed, MailRefused, Obsolete
+from accounts.mail.courier import Courier, ServerDown
+from accounts.mail.letters import letter
+from accounts.models import Lease, OutgoingMail
+
+logger = logging.getLogger(__name__)
+
+# Renewed while the mail is being sent, so only a worker that died lets it run out.
+LEASE = timedelta(seconds=60)
+BACKOFF_BASE, BACKOFF_CEILING = timedelta(seconds=4), timedelta(minutes=5)
+
+
+def deliver_next(courier: Courier | None = None) -> bool:
+    """Claim one mail, send and settle it. False when none is due, or when the server is down for all of them."""
+    mail = OutgoingMail.objects.claim(lease=LEASE)
+    if mail is None:
+        return False
+    if courier is not None:
+        return _deliver(mail, courier)
+    with Courier() as own:
+        return _deliver(mail, own)
+
+
+def deliver_due(*, seconds: float) -> bool:
+    """Deliver over one connection for so long; True when the time was up before the mails were."""
+    end = time.monotonic() + seconds
+    with Courier() as courier:
+        while deliver_next(courier):
+            if time.monotonic() >= end:
+                return True
+    return False
+
+
+def _deliver(mail: OutgoingMail, courier: Courier) -> bool:
+    server_is_up = True
+    with Lease(mail, LEASE):
+        try:
+            courier.send(letter(mail))
+        except (Obsolete, ObjectDoesNotExist) as why:
+            mail.finish(mail.State.DONE, reason=f"Not sent: {why}")
+        except MailRefused as why:
+            mail.finish(mail.State.FAILED, reason=str(why))
+        except MailDelayed as why:
+            server_is_up = not isinstance(why, ServerDown)
+            _delay(mail, str(why))
+        else:
+            mail.finish(mail.State.DONE)
+    # No address and no key: a row's number finds both for those who may see them.
+    logger.info("mail %s", mail.state, extra={"mail": mail.pk, "template": mail.template, "attempts": mail.attempts})
+    return server_is_up
+
+
+def _delay(mail: OutgoingMail, reason: str) -> None:
+    if timezone.now() >= mail.give_up_at:
+        mail.finish(mail.State.FAILED, reason=f"Given up. {reason}")
+    else:
+        mail.postpone(reason=reason, base=BACKOFF_BASE, ceiling=BACKOFF_CEILING)

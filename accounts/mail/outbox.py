@@ -1,0 +1,51 @@
+"""Queueing: a mail is a row, written in the transaction of what caused it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from accounts.models import OutgoingMail, User
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a mail says: its templates' context, and attachments as (file name, text)."""
+
+    context: Mapping[str, Any] = field(default_factory=dict)
+    attachments: Sequence[tuple[str, str]] = ()
+
+
+Renderer = Callable[[OutgoingMail], Content]
+RENDERERS: dict[str, Renderer] = {}
+
+
+def renders(template: str) -> Callable[[Renderer], Renderer]:
+    """Register what fills templates/mails/<template>/. It runs when the mail is sent, and again at every attempt."""
+
+    def register(renderer: Renderer) -> Renderer:
+        if RENDERERS.get(template, renderer) is not renderer:
+            raise ValueError(f"Two functions render {template}.")
+        RENDERERS[template] = renderer
+        return renderer
+
+    return register
+
+
+def queue(
+    template: str, *, to: str = "", user: User | None = None, once: str | None = None, **keys: Any
+) -> OutgoingMail | None:
+    """Write a mail into the outbox, in the caller's transaction.
+
+    None when a mail with the same `once` was queued before. Keys are row numbers and nonces: links and codes
+    are made when the mail is sent. The edge that caused it calls accounts.tasks.hint(send_mails).
+    """
+    if template not in RENDERERS:
+        raise ValueError(f"No mail is named {template}: register it with @renders.")
+    address = to or (user.email if user else "")
+    if not address:
+        raise ValueError(f"The mail {template} has no recipient.")
+    facts = {"template": template, "to": address, "user": user, "keys": keys}
+    if once is None:
+        return OutgoingMail.objects.create(**facts)
+    mail, created = OutgoingMail.objects.get_or_create(once=once, defaults=facts)
+    return mail if created else None

@@ -1,0 +1,72 @@
+"""Background work of every kind: hints, the sweeper, and the mails.
+
+A message says only "look": the rows say what is to be done, so a message that is lost, doubled or late does no harm.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+
+from celery import Task, shared_task
+from django.core.cache import cache
+from django.db import transaction
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from accounts.mail import deliver_due
+from accounts.models import OutgoingMail
+
+logger = logging.getLogger(__name__)
+
+# A run ends well before a stopping worker would be killed; what is left is hinted at again.
+RUN_SECONDS = 20
+# A hint that waited this long has been made again by the sweeper.
+HINT_SECONDS = 60
+# When a worker last ran the sweeper, for /readyz.
+SWEPT_KEY = "swept-at"
+
+_swept: list[tuple[Callable[[], bool], Task]] = []
+
+
+def swept_by(is_due: Callable[[], bool]) -> Callable[[Task], Task]:
+    """Register a task that the sweeper hints at whenever is_due() says that one of its rows is due."""
+
+    def register(task: Task) -> Task:
+        _swept.append((is_due, task))
+        return task
+
+    return register
+
+
+def hint(task: Task) -> None:
+    """Tell a worker to look, once the transaction is committed. A broker that is down delays the work until the
+    sweeper finds the row; it never fails the request."""
+    transaction.on_commit(partial(_publish, task))
+
+
+def _publish(task: Task) -> None:
+    try:
+        task.apply_async(expires=HINT_SECONDS, retry=False)
+    except (OperationalError, RedisError, OSError) as error:
+        logger.warning("hint not sent", extra={"task": task.name, "error": type(error).__name__})
+
+
+@swept_by(lambda: OutgoingMail.objects.due().exists())
+@shared_task(ignore_result=True)
+def send_mails() -> None:
+    """Deliver what is due, for a while."""
+    if deliver_due(seconds=RUN_SECONDS):
+        hint(send_mails)
+
+
+@shared_task(ignore_result=True)
+def sweep() -> None:
+    """Hint at every kind of work that is due or whose lease ran out."""
+    try:
+        cache.set(SWEPT_KEY, time.time(), timeout=None)
+    except RedisError as error:
+        logger.warning("sweep not recorded", extra={"error": type(error).__name__})
+    for is_due, task in _swept:
+        if is_due():
+            hint(task)
