@@ -5,11 +5,13 @@ others on a cluster can read: commands read the address from a file that only it
 """
 
 import json
+import shlex
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.template.loader import render_to_string
 
 from datasets.exceptions import FileUnknown
@@ -128,15 +130,27 @@ def as_manifest(listing: Listing) -> str:
 
 
 def as_script(listing: Listing) -> str:
-    return render_to_string("get/download.sh", {"listing": listing})
+    """A shell script. Whatever a dataset is called, the shell reads it as text and nothing else."""
+    context = {
+        "listing": listing,
+        "title": shlex.quote(" ".join(listing.title.split())),
+        "stem": shlex.quote(listing.stem),
+        "address": shlex.quote(listing.address),
+        "contact": shlex.quote(settings.SITE_CONTACT),
+    }
+    return rendered("get/download.sh", context)
 
 
 def as_text(listing: Listing) -> str:
-    return render_to_string("get/listing.txt", {"listing": listing, "rows": text_rows(listing)})
+    return rendered("get/listing.txt", {"listing": listing, "rows": text_rows(listing)})
 
 
 def as_commands(listing: Listing) -> str:
-    return render_to_string("get/commands.txt", {"listing": listing, "commands": commands_for(listing)})
+    return rendered("get/commands.txt", {"listing": listing, "commands": commands_for(listing)})
+
+
+def rendered(template: str, context: dict[str, object]) -> str:
+    return render_to_string(template, context).strip() + "\n"
 
 
 # What stands below a link beside its files, and the type that a browser is told.
@@ -161,17 +175,28 @@ def commands_for(listing: Listing) -> dict[str, str]:
     stem = listing.stem
     again = "for try in $(seq 100); do {} && break; sleep 10; done"
     return {
-        "script": f"{_fetched(listing, 'download.sh', f'{stem}.sh')}\nsh {stem}.sh",
-        "aria2": f"{_fetched(listing, 'aria2.txt', f'{stem}.aria2')}\naria2c -j2 -i {stem}.aria2",
-        "curl": f"{_fetched(listing, 'curl.txt', f'{stem}.curl')}\n{again.format(f'curl -K {stem}.curl')}",
-        "wget": f"{_fetched(listing, 'wget.txt', f'{stem}.wget')}\n{again.format(f'wget -c --tries=1 -i {stem}.wget')}",
-        "check": f"{_fetched(listing, 'SHA256SUMS', f'{stem}.sha256')}\nsha256sum -c {stem}.sha256",
+        "script": f"{_with_curl(listing, 'download.sh', f'{stem}.sh')}\nsh {stem}.sh",
+        "aria2": f"{_with_aria2(listing, 'aria2.txt', f'{stem}.aria2')}\naria2c -j2 -i {stem}.aria2",
+        "curl": f"{_with_curl(listing, 'curl.txt', f'{stem}.curl')}\n{again.format(f'curl -K {stem}.curl')}",
+        "wget": f"{_with_wget(listing, 'wget.txt', f'{stem}.wget')}\n"
+        + again.format(f"wget -c --tries=1 -i {stem}.wget"),
+        "check": f"{_with_curl(listing, 'SHA256SUMS', f'{stem}.sha256')}\nsha256sum -c {stem}.sha256",
     }
 
 
-def _fetched(listing: Listing, name: str, output: str) -> str:
-    address = listing.address_of(name)
-    return f"(umask 077; echo 'url = \"{address}\"' > {listing.stem}.url; curl -fsSLK {listing.stem}.url -o {output})"
+def _with_curl(listing: Listing, name: str, output: str) -> str:
+    lines = f"'url = \"{listing.address_of(name)}\"'"
+    return f"(umask 077; echo {lines} > {listing.stem}.url; curl -fsSLK {listing.stem}.url -o {output})"
+
+
+def _with_wget(listing: Listing, name: str, output: str) -> str:
+    file = f"{listing.stem}.url"
+    return f"(umask 077; echo '{listing.address_of(name)}' > {file}; wget -q -i {file} -O {output})"
+
+
+def _with_aria2(listing: Listing, name: str, output: str) -> str:
+    lines, file = f"'{listing.address_of(name)}' ' out={output}'", f"{listing.stem}.url"
+    return f"(umask 077; printf '%s\\n' {lines} > {file}; aria2c -q --allow-overwrite -i {file})"
 
 
 def text_rows(listing: Listing) -> list[str]:
