@@ -41,6 +41,11 @@ class Demo:
     def mail_folder(self) -> Path:
         return self.folder / "mail"
 
+    def pids(self) -> dict[str, int]:
+        """The parts that run now, with their process ids."""
+        records = (self.folder / "run").glob("*.pid")
+        return {record.stem: int(record.read_text().split()[0]) for record in records}
+
     def output(self) -> str:
         return (self.folder.parent / "output").read_text()
 
@@ -77,11 +82,8 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in OWN}
 
 
-@contextmanager
-def running_demo(**extra: str) -> Iterator[Demo]:
-    """Start a demo in a folder of its own, with more names in its environment if given, and stop it at the end."""
-    outside = Path(tempfile.mkdtemp(prefix="portal-demo-"))
-    port = choose_ports(("site",), {})["site"]
+def start_demo(outside: Path, port: int, **extra: str) -> Demo:
+    """Start a demo in a folder below `outside`, with more names in its environment if given, and wait for its word."""
     folder = outside / "data of the demo"
     command = [sys.executable, str(ROOT / "manage.py"), "demo", "--port", str(port), "--dir", str(folder)]
     with (outside / "output").open("wb") as output:
@@ -92,10 +94,28 @@ def running_demo(**extra: str) -> Iterator[Demo]:
     try:
         wait_until(lambda: process.poll() is not None or "site is ready" in demo.output(), "The demo's start", 300)
         assert process.poll() is None, demo.output()
-        content = json.loads((folder / "stack.json").read_text())
-        demo.environment, demo.secrets = content["environment"], content["secrets"]
-        yield demo
-    finally:
+    except AssertionError:
         process.terminate()
-        process.wait(timeout=40)
+        raise
+    content = json.loads((folder / "stack.json").read_text())
+    demo.environment, demo.secrets = content["environment"], content["secrets"]
+    return demo
+
+
+@contextmanager
+def running_demo(**extra: str) -> Iterator[Demo]:
+    """A demo in a folder of its own that is stopped and removed at the end."""
+    outside = Path(tempfile.mkdtemp(prefix="portal-demo-"))
+    try:
+        demo = start_demo(outside, a_free_port(), **extra)
+        try:
+            yield demo
+        finally:
+            demo.process.terminate()
+            demo.process.wait(timeout=40)
+    finally:
         shutil.rmtree(outside, ignore_errors=True)
+
+
+def a_free_port() -> int:
+    return choose_ports(("site",), {})["site"]

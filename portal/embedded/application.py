@@ -92,13 +92,14 @@ def run_command(*arguments: str, environment: Mapping[str, str], log: Path, prog
         text=True,
         start_new_session=True,
     )
-    said = []
+    said, failed = [], False
     try:
         with log.open("a") as file:
             for line in process.stdout or ():
                 file.write(line)
                 said.append(line.rstrip())
-                if line.strip() and not line.startswith(" "):
+                failed = failed or line.startswith("Traceback")
+                if line.strip() and not failed:
                     progress(line.rstrip())
         code = process.wait()
     except KeyboardInterrupt:

@@ -1,0 +1,91 @@
+"""The one command: it starts everything, names what crashes, stops cleanly, and continues after a kill."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import psutil
+import pytest
+
+from tests.demo import ROOT, Demo, a_free_port, clean_environment, start_demo
+from tests.waiting import wait_until
+
+PARTS = {"postgres", "valkey", "bucket", "mailsink", "worker", "beat", "web"}
+
+
+def test_demo_serves_the_site_and_its_mails(demo: Demo) -> None:
+    with urlopen(f"{demo.url}/healthz") as answer:
+        assert answer.status == 200
+    page = re.search(r"Mails\s+(http://127\.0\.0\.1:\d+/)", demo.output())
+    assert page
+    with urlopen(page[1]) as answer:
+        assert "Mails" in answer.read().decode()
+
+
+def test_demo_prints_each_step_with_its_seconds_and_the_login(demo: Demo) -> None:
+    steps = re.findall(r"^ +\d+\.\d s  (.+)$", demo.output(), re.MULTILINE)
+    for word in ("PostgreSQL", "Valkey", "bucket", "mail sink", "migrated", "static files", "maintainer", "worker"):
+        assert any(word in step for step in steps), word
+    for fact in (demo.url, "maintainer@example.org", demo.secrets["maintainer_password"], str(demo.mail_folder)):
+        assert fact in demo.output()
+
+
+def test_demo_listens_on_loopback_alone(demo: Demo) -> None:
+    places = set()
+    for pid in demo.pids().values():
+        for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+            listening = (c for c in process.net_connections() if c.status == psutil.CONN_LISTEN)
+            places |= {connection.laddr.ip for connection in listening}
+    assert places == {"127.0.0.1"}
+
+
+def test_killed_worker_is_named_and_started_again(demo: Demo) -> None:
+    before = demo.pids()["worker"]
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: "worker runs again." in demo.output(), "The worker's return", 30)
+    assert "worker ended with signal SIGKILL; it is started again." in demo.output()
+    assert demo.pids()["worker"] != before
+
+
+def test_part_taken_away_for_a_time_comes_back(demo: Demo) -> None:
+    with demo.without("mailsink"):
+        assert "mailsink" not in demo.pids()
+    assert "mailsink" in demo.pids()
+
+
+def test_port_in_use_is_said_before_anything_starts(demo: Demo, tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "manage.py"), "demo", "--port", str(demo.port), "--dir", str(tmp_path / "d")]
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 1
+    assert f"Port {demo.port} on 127.0.0.1 is in use" in done.stderr
+    assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.xdist_group("demo")
+def test_killed_demo_leaves_nothing_running_and_the_next_one_continues(tmp_path: Path) -> None:
+    first = start_demo(tmp_path, a_free_port())
+    first.command("shell", "-c", "from accounts.models import User; User.objects.create_user('kept@example.org')")
+    left = first.pids()
+    assert set(left) == PARTS
+    first.process.kill()
+    first.process.wait()
+    second = start_demo(tmp_path, first.port)
+    try:
+        assert not [name for name, pid in left.items() if psutil.pid_exists(pid)]
+        count = "from accounts.models import User; print(User.objects.filter(email='kept@example.org').count())"
+        assert second.command("shell", "-v", "0", "-c", count).stdout.strip() == "1"
+        assert second.secrets == first.secrets
+        began, parts = time.monotonic(), second.pids()
+    finally:
+        second.process.send_signal(signal.SIGINT)
+        code = second.process.wait(timeout=40)
+    assert code == 0
+    assert time.monotonic() - began < 30
+    assert not [name for name, pid in parts.items() if psutil.pid_exists(pid)]
+    assert json.loads((second.folder / "stack.json").read_text())["secrets"] == first.secrets
