@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from accounts.mail import deliver_due
 from accounts.models import OutgoingMail
+from accounts.services import agreements
 
 logger = logging.getLogger(__name__)
 
@@ -70,3 +71,9 @@ def sweep() -> None:
     for is_due, task in _swept:
         if is_due():
             hint(task)
+
+
+@shared_task(ignore_result=True)
+def require_due_versions() -> None:
+    """Agreement versions whose day has come."""
+    agreements.require_due_versions()

@@ -5,5 +5,17 @@ from accounts.mail.codes import code_of, mint_code
 from accounts.mail.courier import Courier
 from accounts.mail.delivery import deliver_due, deliver_next
 from accounts.mail.outbox import Content, queue, renders
+from accounts.mail.receipts import receipt
 
-__all__ = ["Content", "Courier", "Obsolete", "code_of", "deliver_due", "deliver_next", "mint_code", "queue", "renders"]
+__all__ = [
+    "Content",
+    "Courier",
+    "Obsolete",
+    "code_of",
+    "deliver_due",
+    "deliver_next",
+    "mint_code",
+    "queue",
+    "receipt",
+    "renders",
+]
