@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django_countries.fields import CountryField
 
 from accounts.models.search import WordVector, word_query
@@ -60,6 +61,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     research_purpose = models.TextField("research purpose", max_length=2000, blank=True)
     is_active = models.BooleanField("active", default=True, help_text="Unticked: cannot sign in, and every link stops.")
     is_staff = models.BooleanField("maintainer", default=False, help_text="May use the admin, with a second factor.")
+    sessions_ended = models.PositiveIntegerField(
+        default=0, editable=False, help_text="How often the person signed out everywhere."
+    )
     date_joined = models.DateTimeField("registered", default=timezone.now, editable=False)
 
     objects = UserManager.from_queryset(UserQuerySet)()
@@ -87,6 +91,11 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def get_short_name(self) -> str:
         return self.get_full_name()
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What each session must hold to count: another password, or signing out everywhere, ends all of them."""
+        value = f"{self.password}:{self.sessions_ended}"
+        return salted_hmac("accounts.User.session", value, secret=secret, algorithm="sha256").hexdigest()
 
     @property
     def profile_is_complete(self) -> bool:

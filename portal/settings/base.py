@@ -61,6 +61,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.middleware.StaffSecondFactorMiddleware",
+    "accounts.middleware.OwnNameMiddleware",
 ]
 ROOT_URLCONF = "portal.urls"
 WSGI_APPLICATION = "portal.wsgi.application"
@@ -96,7 +97,13 @@ CACHES = {
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "portal",
         "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
-    }
+    },
+    # Rendered parts of public pages, in each process: nothing to be down, and nothing shared with other people's.
+    "pages": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "pages",
+        "OPTIONS": {"MAX_ENTRIES": 500},
+    },
 }
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -162,7 +169,7 @@ CELERY_BEAT_SCHEDULE = {
 
 # Accounts -----------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["accounts.backends.ConfirmedBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
@@ -176,37 +183,85 @@ SESSION_COOKIE_AGE = 14 * 86_400
 CSRF_FAILURE_VIEW = "portal.views.csrf_failure"
 
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_FORMS = {
+    "add_email": "accounts.forms.entrance.AddEmailForm",
+    "change_email": "accounts.forms.entrance.ChangeEmailForm",
+    "change_password": "accounts.forms.entrance.ChangePasswordForm",
+    "confirm_email_verification_code": "accounts.forms.codes.ConfirmAddressForm",
+    "confirm_password_reset_code": "accounts.forms.codes.ConfirmResetForm",
+    "login": "accounts.forms.entrance.LoginForm",
+    "reauthenticate": "accounts.forms.entrance.ReauthenticateForm",
+    "reset_password": "accounts.forms.entrance.ResetPasswordForm",
+    "reset_password_from_key": "accounts.forms.entrance.ResetPasswordKeyForm",
+    "set_password": "accounts.forms.entrance.SetPasswordForm",
+    "signup": "accounts.forms.entrance.SignupForm",
+}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
-ACCOUNT_SIGNUP_FORM_CLASS = "accounts.forms.SignupProfileForm"
+ACCOUNT_SIGNUP_FORM_CLASS = "accounts.forms.profile.SignupProfileForm"
 ACCOUNT_UNIQUE_EMAIL = True
+# One address an account; another one takes its place when it is confirmed.
+ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = 900
 ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_CHANGE = True
 ACCOUNT_PASSWORD_RESET_BY_CODE_ENABLED = True
+# Some institutions hold mail back for minutes.
+ACCOUNT_PASSWORD_RESET_BY_CODE_TIMEOUT = 900
+ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
+# A code has six digits and three tries, so mails with codes are counted by the hour: at most 30 guesses.
+ACCOUNT_RATE_LIMITS = {"confirm_email": "3/m/key,10/h/key", "reset_password": "20/m/ip,3/m/key,10/h/key"}
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 MFA_ADAPTER = "accounts.adapter.SecondFactorAdapter"
+MFA_FORMS = {
+    "activate_totp": "accounts.forms.factors.ActivateTOTPForm",
+    "add_webauthn": "accounts.forms.factors.AddWebAuthnForm",
+    "authenticate": "accounts.forms.factors.AuthenticateForm",
+    "edit_webauthn": "accounts.forms.factors.EditWebAuthnForm",
+    "reauthenticate": "accounts.forms.factors.ReauthenticateForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = SITE_NAME
+SOCIALACCOUNT_ADAPTER = "accounts.adapter.ProviderAdapter"
+SOCIALACCOUNT_FORMS = {
+    "disconnect": "accounts.forms.entrance.DisconnectForm",
+    "signup": "accounts.forms.entrance.ProviderSignupForm",
+}
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
 SOCIALACCOUNT_LOGIN_ON_GET = False
+# "id:secret" each; accounts.checks says what is wrong with one.
+PROVIDER_CLIENTS = {
+    "orcid": env.str("ORCID_CLIENT", default=""),
+    "github": env.str("GITHUB_CLIENT", default=""),
+    "google": env.str("GOOGLE_CLIENT", default=""),
+}
+PROVIDER_SCOPES = {"github": {"SCOPE": ["user:email"]}, "google": {"SCOPE": ["profile", "email"]}}
+PROVIDER_SITES = {"orcid": "https://orcid.org", "github": "https://github.com", "google": "https://accounts.google.com"}
 SOCIALACCOUNT_PROVIDERS = {
-    name: {"APPS": [dict(zip(("client_id", "secret"), client.split(":", 1), strict=True))], **options}
-    for name, client, options in (
-        ("orcid", env.str("ORCID_CLIENT", default=""), {}),
-        ("github", env.str("GITHUB_CLIENT", default=""), {"SCOPE": ["user:email"]}),
-        ("google", env.str("GOOGLE_CLIENT", default=""), {"SCOPE": ["profile", "email"]}),
-    )
+    name: {
+        "APPS": [{"client_id": client.partition(":")[0], "secret": client.partition(":")[2]}],
+        **PROVIDER_SCOPES.get(name, {}),
+    }
+    for name, client in PROVIDER_CLIENTS.items()
     if client
+}
+# What "my data" holds, by section: each function takes the person and returns what JSON can hold.
+PERSONAL_DATA = {
+    "account": "accounts.services.personal_data.account_of",
+    "agreements": "accounts.services.personal_data.signatures_of",
+    "mails": "accounts.services.personal_data.mails_to",
+    "access": "datasets.services.personal_data.access_of",
 }
 
 # What pages may load: their own files, nothing inline, nothing from elsewhere.
@@ -218,7 +273,8 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [SELF],
         "img-src": [SELF],
         "connect-src": [SELF],
-        "form-action": [SELF],
+        # Chrome holds the redirect to a provider against the form that led to it.
+        "form-action": [SELF, *(PROVIDER_SITES[name] for name in SOCIALACCOUNT_PROVIDERS)],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
     }

@@ -1,0 +1,56 @@
+"""Second factors: allauth's forms with the house's words."""
+
+from typing import Any
+
+from allauth.mfa.base import forms as base
+from allauth.mfa.totp import forms as totp
+from allauth.mfa.webauthn import forms as webauthn
+
+from accounts.forms.entrance import HouseWords
+from accounts.text import one_line, only_seen
+
+LONGEST_NAME = 60
+CODE = {"inputmode": "numeric", "autocomplete": "one-time-code", "class": "code-input", "maxlength": "20"}
+
+
+class AskForCode(HouseWords):
+    labels = {"code": "Code"}
+    hints = {"code": "Six digits of your authenticator app, or a recovery code of eight."}
+    missing = {"code": "Write the code"}
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["code"].widget.attrs |= CODE
+
+
+class AuthenticateForm(AskForCode, base.AuthenticateForm):
+    """At sign-in."""
+
+
+class ReauthenticateForm(AskForCode, base.ReauthenticateForm):
+    """Before something sensitive."""
+
+
+class ActivateTOTPForm(AskForCode, totp.ActivateTOTPForm):
+    hints = {"code": "The six digits that the app shows now."}
+
+
+class KeyName(HouseWords):
+    """A name is made fit rather than refused: when it arrives, the device has made the passkey already."""
+
+    labels = {"name": "Name"}
+    hints = {"name": "So that you know it among others."}
+    missing = {"name": "Give it a name"}
+
+    def clean_name(self) -> str:
+        self.cleaned_data["name"] = one_line(only_seen(self.cleaned_data["name"]))[:LONGEST_NAME]
+        return super().clean_name() if hasattr(super(), "clean_name") else self.cleaned_data["name"]
+
+
+class AddWebAuthnForm(KeyName, webauthn.AddWebAuthnForm):
+    labels = KeyName.labels | {"passwordless": "Sign in with it alone, without the password"}
+    hints = KeyName.hints | {"passwordless": "The device then asks for your finger, face or PIN."}
+
+
+class EditWebAuthnForm(KeyName, webauthn.EditWebAuthnForm):
+    """Renames a passkey."""

@@ -1,0 +1,33 @@
+"""The answers of a registration, kept in the session while its address waits for its code.
+
+They fill the form again when somebody starts anew. Where the address was taken there is no account that they were
+written to; correcting the address then makes it, with the password that is kept as a hash.
+"""
+
+import time
+from typing import TypedDict
+
+from django.http import HttpRequest
+
+KEY = "registering"
+SECONDS = 3_600
+
+
+class Kept(TypedDict):
+    until: float
+    answers: dict[str, str]
+    password: str
+    """A hash, or empty where there is an account."""
+
+
+def keep(request: HttpRequest, answers: dict[str, str], *, password: str = "") -> None:
+    request.session[KEY] = Kept(until=time.time() + SECONDS, answers=answers, password=password)
+
+
+def kept(request: HttpRequest) -> Kept | None:
+    found = request.session.get(KEY)
+    return found if found and found["until"] > time.time() else None
+
+
+def forget(request: HttpRequest) -> None:
+    request.session.pop(KEY, None)

@@ -1,0 +1,87 @@
+"""What the accounts hold about a person. No passwords, seeds or codes: those open an account, not describe it."""
+
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Q
+
+from accounts.models import OutgoingMail, User
+
+Part = dict[str, Any]
+
+
+def account_of(user: User) -> Part:
+    return {
+        "email": user.email,
+        "name": user.name,
+        "institution": user.institution,
+        "country": str(user.country),
+        "position": user.position,
+        "research_purpose": user.research_purpose,
+        "registered": user.date_joined,
+        "last_sign_in": user.last_login,
+        "active": user.is_active,
+        "maintainer": user.is_staff,
+        "groups": [group.name for group in user.groups.all()],
+        "permissions": sorted(user.get_user_permissions()),
+        "addresses": list(user.emailaddress_set.values("email", "verified", "primary")),
+        "second_factors": [factor_of(factor) for factor in user.authenticator_set.order_by("pk")],
+        "providers": list(user.socialaccount_set.values("provider", "uid", "date_joined", "last_login", "extra_data")),
+        "changed_by_maintainers": changes(object_id=str(user.pk), content_type=ContentType.objects.get_for_model(User)),
+        "changed_as_maintainer": changes(user=user),
+    }
+
+
+def changes(**of: Any) -> list[Part]:
+    entries = LogEntry.objects.filter(**of).order_by("pk")
+    return [
+        {"at": entry.action_time, "what": entry.object_repr, "change": entry.get_change_message()} for entry in entries
+    ]
+
+
+def factor_of(factor: Any) -> Part:
+    return {
+        "type": factor.get_type_display(),
+        "name": factor.data.get("name", ""),
+        "added": factor.created_at,
+        "last_used": factor.last_used_at,
+    }
+
+
+def signatures_of(user: User) -> list[Part]:
+    return [
+        {
+            "agreement": signature.version.agreement.title,
+            "version": signature.version.number,
+            "signed_at": signature.signed_at,
+            "typed_name": signature.typed_name,
+            "email": signature.email,
+            "address": signature.address,
+            "browser": signature.agent,
+            "statements": signature.statements,
+            "text_sha256": signature.text_sha256,
+            "rendered_sha256": signature.rendered_sha256,
+            "salt": signature.salt,
+            "commitments": signature.commitments,
+            "previous_hash": signature.previous_hash,
+            "record_hash": signature.record_hash,
+        }
+        for signature in user.signatures.select_related("version__agreement").order_by("pk")
+    ]
+
+
+def mails_to(user: User) -> list[Part]:
+    mails = OutgoingMail.objects.filter(Q(user=user) | Q(to=user.email)).order_by("pk")
+    return [
+        {
+            "template": mail.template,
+            "to": mail.to,
+            "written": mail.created_at,
+            "finished": mail.finished_at,
+            "state": mail.state,
+            "reason": mail.reason,
+            "facts": {name: value for name, value in mail.keys.items() if name != "nonce"},
+        }
+        for mail in mails
+    ]

@@ -1,0 +1,89 @@
+"""Registering, telling about oneself, and asking for all that is held about one."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from accounts.mail import Obsolete, code_of
+from accounts.models import OutgoingMail, User
+
+CODE_LIFETIME = timedelta(seconds=settings.ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT)
+
+
+class CodePurpose(StrEnum):
+    CONFIRM = "confirm"
+    RESET = "reset"
+
+
+# The mails that carry a code for a purpose.
+CODE_MAILS = {
+    CodePurpose.CONFIRM: ("account/email_confirmation_signup", "account/email_confirmation"),
+    CodePurpose.RESET: ("account/password_reset_code",),
+}
+
+
+def complete_profile(
+    user: User, *, name: str, institution: str, country: str, position: str, research_purpose: str
+) -> None:
+    user.name, user.institution, user.country = name, institution, country
+    user.position, user.research_purpose = position, research_purpose
+    user.save(update_fields=["name", "institution", "country", "position", "research_purpose"])
+
+
+@transaction.atomic
+def register(*, email: str, password: str, **answers: str) -> User:
+    """Make an account whose address is not confirmed. The password comes hashed."""
+    user = User.objects.create(email=email, password=password)
+    EmailAddress.objects.create(user=user, email=email, primary=True)
+    complete_profile(user, **answers)
+    return user
+
+
+def begun_registration(email: str, password: str) -> User | None:
+    """The account that a registration with this address and this password made and nobody has confirmed yet."""
+    user = User.objects.active().filter(email=email).first()
+    return user if user and is_unconfirmed(user) and user.check_password(password) else None
+
+
+def is_unconfirmed(user: User) -> bool:
+    """Whether the account was made by a registration whose address nobody has confirmed."""
+    confirmed = list(user.emailaddress_set.values_list("verified", flat=True))
+    return user.last_login is None and bool(confirmed) and not any(confirmed)
+
+
+def codes_mailed(purpose: CodePurpose, *, nonce: str, to: str, user: User | None) -> list[str]:
+    """The codes that now prove for this purpose that somebody reads the mails to this address."""
+    if user is None:
+        # There is no such account: the page looks the same and no code is ever right.
+        return []
+    mails = OutgoingMail.objects.filter(
+        template__in=CODE_MAILS[purpose], to=to, user=user, created_at__gt=timezone.now() - CODE_LIFETIME
+    )
+    return list(_codes({nonce, *mails.values_list("keys__nonce", flat=True)}))
+
+
+def _codes(nonces: set[str]) -> Iterator[str]:
+    for nonce in nonces:
+        try:
+            yield code_of(nonce)
+        except Obsolete:
+            continue
+
+
+def end_sessions(user: User) -> None:
+    """Sign the person out of every browser. A caller that wants to stay signed in updates its own session's hash."""
+    User.objects.filter(pk=user.pk).update(sessions_ended=F("sessions_ended") + 1)
+    user.refresh_from_db(fields=["sessions_ended"])
+
+
+def export_my_data(user: User) -> dict[str, Any]:
+    """Everything held about a person, section by section: each installed room names its part in PERSONAL_DATA."""
+    return {section: import_string(path)(user) for section, path in settings.PERSONAL_DATA.items()}

@@ -1,0 +1,192 @@
+"""The profile, my data, and the two pages that ask for a code."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from allauth.account import app_settings
+from allauth.account.internal.flows.email_verification_by_code import EMAIL_VERIFICATION_CODE_SESSION_KEY
+from allauth.account.internal.flows.signup import complete_signup
+from allauth.account.views import ConfirmEmailVerificationCodeView, ConfirmPasswordResetCodeView
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.adapter import get_adapter as get_provider_adapter
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.decorators import login_required
+from django.db import IntegrityError, transaction
+from django.forms import BaseForm
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.utils.functional import cached_property
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts.forms.kept import forget, keep, kept
+from accounts.forms.profile import ProfileForm, profile_of
+from accounts.services.registration import complete_profile, end_sessions, export_my_data, register
+
+# Profile --------------------------------------------------------------------------------------------------
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def profile(request: HttpRequest) -> HttpResponse:
+    user = request.user
+    form = ProfileForm(request.POST or None, initial=profile_of(user))
+    if form.is_valid():
+        complete_profile(user, **form.answers())
+        messages.success(request, "Your profile is saved.")
+        return redirect("profile")
+    factors = user.authenticator_set.order_by("pk")
+    context = {
+        "form": form,
+        "addresses": user.emailaddress_set.order_by("-primary", "email"),
+        "factors": factors.exclude(type=Authenticator.Type.RECOVERY_CODES),
+        "recovery": next((f.wrap() for f in factors if f.type == Authenticator.Type.RECOVERY_CODES), None),
+        "providers": get_provider_adapter().list_providers(request),
+        "connected": user.socialaccount_set.order_by("pk"),
+        "signatures": user.signatures.select_related("version__agreement").order_by("-pk"),
+    }
+    return render(request, "accounts/profile.html", context)
+
+
+@login_required
+@never_cache
+@require_GET
+def my_data(request: HttpRequest) -> HttpResponse:
+    response = JsonResponse(export_my_data(request.user), json_dumps_params={"indent": 2, "ensure_ascii": False})
+    response["Content-Disposition"] = 'attachment; filename="my-data.json"'
+    return response
+
+
+@login_required
+@require_POST
+def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
+    end_sessions(request.user)
+    update_session_auth_hash(request, request.user)
+    messages.success(request, "You are signed out everywhere but here.")
+    return redirect("profile")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_out_of_admin(request: HttpRequest) -> HttpResponse:
+    return HttpResponseRedirect(reverse("account_logout"), preserve_request=True)
+
+
+# Codes ----------------------------------------------------------------------------------------------------
+
+
+def tries_left(process: Any) -> int:
+    return process.max_attempts - process.state["failed_attempts"]
+
+
+def runs_out(process: Any) -> datetime:
+    return datetime.fromtimestamp(process.state["at"], UTC) + timedelta(seconds=process.timeout)
+
+
+@method_decorator(never_cache, name="dispatch")
+class ConfirmAddressView(ConfirmEmailVerificationCodeView):
+    """Asks for the code that was mailed to a new address.
+
+    Where the address has an account already, allauth shows the same page for a registration that does not exist. Here
+    its address can be corrected like any other: the answers wait in the session and make the account then."""
+
+    @cached_property
+    def _action(self) -> str:
+        wanted = self.request.POST.get("action", "verify")
+        may = {"change": self.can_change, "resend": self._process.can_resend}
+        return wanted if may.get(wanted, False) else "verify"
+
+    @property
+    def can_change(self) -> bool:
+        used_up = self._process.is_change_quota_reached(app_settings.EMAIL_VERIFICATION_MAX_CHANGE_COUNT)
+        return self.is_registering and not used_up
+
+    @property
+    def is_registering(self) -> bool:
+        return not self.request.user.is_authenticated and kept(self.request) is not None
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        kwargs = super().get_form_kwargs()
+        if self._action == "verify":
+            kwargs["tries"] = tries_left(self._process)
+        elif self._action == "change":
+            kwargs["email"] = self._process.email
+        return kwargs
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        more = {"can_change": self.can_change, "runs_out": runs_out(self._process)}
+        return super().get_context_data(**kwargs) | more
+
+    def _change_form_valid(self, form: BaseForm) -> HttpResponse:
+        email = form.cleaned_data["email"]
+        try:
+            with transaction.atomic():
+                if self._process.user is None and not form.account_already_exists:
+                    return self._register_with(email)
+                return super()._change_form_valid(form)
+        except IntegrityError:
+            # Somebody registered with the address in this moment.
+            self._process.change_to(email, account_already_exists=True)
+        return HttpResponseRedirect(reverse("account_email_verification_sent"))
+
+    def _register_with(self, email: str) -> HttpResponse:
+        """The registration whose address had an account begins for good, with the right address."""
+        changes = self._process.state["change_count"] + 1
+        begun = kept(self.request)
+        answers = {**begun["answers"], "email": email}
+        user = register(**answers, password=begun["password"])
+        keep(self.request, answers)
+        response = complete_signup(self.request, user=user)
+        self.request.session[EMAIL_VERIFICATION_CODE_SESSION_KEY]["change_count"] = changes
+        return response
+
+    def _verify_form_valid(self, form: BaseForm) -> HttpResponse:
+        try:
+            with transaction.atomic():
+                response = super()._verify_form_valid(form)
+        except IntegrityError:
+            form.add_error("code", "This address was confirmed for another account a moment ago.")
+            return self.form_invalid(form)
+        forget(self.request)
+        return response
+
+    def _verify_form_invalid(self, form: BaseForm) -> HttpResponse:
+        if tries_left(self._process) > 1:
+            return super()._verify_form_invalid(form)
+        self._process.record_invalid_attempt()
+        if self.request.user.is_authenticated:
+            messages.error(self.request, "That was wrong three times. Your address is as before; change it once more.")
+            return redirect("account_email")
+        messages.error(
+            self.request, "That was wrong three times, so the code has ended. Register again for another one."
+        )
+        return redirect("account_signup")
+
+
+confirm_address = ConfirmAddressView.as_view()
+
+
+@method_decorator(never_cache, name="dispatch")
+class ConfirmResetView(ConfirmPasswordResetCodeView):
+    """Asks for the code that was mailed for a forgotten password."""
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        process = self._process
+        more = {"user": process.user, "email": process.state["email"], "tries": tries_left(process)}
+        return super().get_form_kwargs() | more
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs) | {"runs_out": runs_out(self._process)}
+
+    def form_invalid(self, form: BaseForm) -> HttpResponse:
+        if tries_left(self._process) > 1:
+            return super().form_invalid(form)
+        self._process.record_invalid_attempt()
+        messages.error(self.request, "That was wrong three times. Ask for another code.")
+        return redirect("account_reset_password")
+
+
+confirm_reset = ConfirmResetView.as_view()
