@@ -1,7 +1,50 @@
-"""The admin's own site."""
+"""The admin's own site: who comes in and how, and what waits for a person."""
 
+from typing import Any
+
+from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.views import LogoutView, redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.db.models.base import ModelBase
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import resolve_url
+from django.urls import reverse
+
+# Packages bring pages of their own, some of which show secrets; only these have pages here.
+SHOWN = {"accounts", "admin", "auth", "datasets"}
 
 
 class PortalAdminSite(admin.AdminSite):
     """Django's admin, for maintainers."""
+
+    site_title = "administration"
+    index_title = "Site administration"
+    index_template = "admin/house_index.html"
+    enable_nav_sidebar = True
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        named = {"site_title": f"{settings.SITE_NAME} administration", "site_header": settings.SITE_NAME}
+        return {**super().each_context(request), **named}
+
+    def register(
+        self, model_or_iterable: Any, admin_class: type[admin.ModelAdmin] | None = None, **options: Any
+    ) -> None:
+        one = isinstance(model_or_iterable, ModelBase)
+        models: list[type[Model]] = [model_or_iterable] if one else list(model_or_iterable)
+        shown = [model for model in models if model._meta.app_label in SHOWN]
+        super().register(shown, admin_class, **options)
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """There is one way to sign in, with its limits and its second factor."""
+        if request.user.is_authenticated and not self.has_permission(request):
+            raise PermissionDenied("The admin is for maintainers.")
+        wanted = request.GET.get("next", "")
+        return redirect_to_login(wanted if wanted.startswith(reverse("admin:index")) else reverse("admin:index"))
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return LogoutView.as_view(next_page=resolve_url("home"))(request)
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return HttpResponseRedirect(reverse("account_change_password"))

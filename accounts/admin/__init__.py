@@ -1,0 +1,5 @@
+"""The admin's pages of people, agreements and mail, and what all pages share."""
+
+from accounts.admin import agreements, mails, people
+
+__all__ = ["agreements", "mails", "people"]

@@ -1,0 +1,223 @@
+"""Agreements, their versions, and the signatures under them."""
+
+import re
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts.admin.decisions import DecidingAdmin, Decision
+from accounts.admin.exporting import Export, ExportingAdmin
+from accounts.admin.history import history
+from accounts.admin.lists import period
+from accounts.admin.marks import hash_groups, link_to, sentences, state
+from accounts.admin.pages import HouseAdmin, ReadOnlyAdmin, Table, shown_below
+from accounts.models import Agreement, AgreementVersion, Signature, User
+from accounts.services.agreements import publish_version
+from accounts.services.exports import export_signatures
+
+RECORD_HASH = re.compile(r"[0-9a-fA-F]{64}")
+
+PUBLISH = Decision(
+    name="publish",
+    title="Publish",
+    consequence="From then on the text cannot be changed, people sign this version, and those who signed the one "
+    "before are asked to sign this one by the day from which it is required.",
+    service=publish_version,
+    done="{row} was published.",
+    permission="accounts.change_agreementversion",
+    is_open=lambda version: version.status == AgreementVersion.Status.DRAFT,
+    many=False,
+)
+
+
+@admin.register(Agreement)
+class AgreementAdmin(HouseAdmin):
+    list_display = ["title", "slug"]
+    search_fields = ["title", "slug"]
+    search_help_text = "Any part of the title"
+    ordering = ["title"]
+    prepopulated_fields = {"slug": ["title"]}
+
+    def find(self, queryset: QuerySet, term: str) -> QuerySet:
+        return queryset.filter(title__icontains=term)
+
+
+@shown_below(Agreement, permission="accounts.view_agreementversion")
+def versions(agreement: Any) -> Table:
+    rows = agreement.versions.latest_first().only("number", "status", "published_at", "required_from", "editorial")[:20]
+    told = [
+        (
+            link_to("accounts_agreementversion", row.pk, f"Version {row.number}"),
+            state(row.status),
+            row.published_at or "–",
+            "editorial" if row.editorial else row.required_from or "–",
+        )
+        for row in rows
+    ]
+    return Table(
+        "Versions",
+        ("Version", "State", "Published", "Required from"),
+        told,
+        all_of_them=f"{reverse('admin:accounts_agreementversion_changelist')}?agreement__id__exact={agreement.pk}",
+    )
+
+
+class LinesField(forms.CharField):
+    """A list of sentences, written one a line."""
+
+    widget = forms.Textarea
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        return [line.strip() for line in str(super().to_python(value)).splitlines() if line.strip()]
+
+
+class VersionForm(forms.ModelForm):
+    statements = LinesField(
+        widget=forms.Textarea(attrs={"rows": 5, "cols": 80, "class": "vLargeTextField"}),
+        help_text="One sentence a line; each is a box to tick before signing.",
+    )
+
+    class Meta:
+        model = AgreementVersion
+        fields = ("agreement", "number", "text", "summary", "changes", "statements", "editorial", "urgent")
+
+
+@admin.register(AgreementVersion)
+class AgreementVersionAdmin(DecidingAdmin):
+    form = VersionForm
+    list_display = ["__str__", "how_far", "editorial", "published_at", "required_from"]
+    list_select_related = ["agreement"]
+    list_filter = ["status", "agreement"]
+    search_fields = ["agreement__title"]
+    search_help_text = "Any part of the agreement's title"
+    autocomplete_fields = ["agreement"]
+    decisions = [PUBLISH]
+    drafted = (
+        "agreement",
+        "number",
+        "text",
+        "summary",
+        "changes",
+        "statements",
+        "editorial",
+        "urgent",
+        "required_from",
+    )
+    told = ("how_far", "published_at", "hash")
+
+    def find(self, queryset: QuerySet, term: str) -> QuerySet:
+        return queryset.filter(agreement__title__icontains=term)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        queryset = super().get_queryset(request)
+        match = request.resolver_match
+        # The texts are long, and only the page of one version shows them.
+        return queryset if match and "object_id" in match.kwargs else queryset.defer("text", "summary", "changes")
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        return [*self.drafted, *(self.told if obj else ())]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return [*self.told]
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return super().has_change_permission(request, obj) and _is_draft(obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and obj is not None and _is_draft(obj)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """A new version begins with the text of the one before: ?agreement=1."""
+        initial: dict[str, Any] = super().get_changeform_initial_data(request)
+        number = str(initial.get("agreement", ""))
+        agreement = int(number) if number.isdecimal() and len(number) < 18 else None
+        before = AgreementVersion.objects.filter(agreement=agreement).latest_first().first()
+        if before is None:
+            return {"number": 1, **initial}
+        copied = {name: getattr(before, name) for name in ("text", "summary", "statements")}
+        return {**copied, "number": before.number + 1, **initial}
+
+    @admin.display(description="state")
+    def how_far(self, row: AgreementVersion) -> SafeString:
+        return state(row.status)
+
+    @admin.display(description="SHA-256")
+    def hash(self, row: AgreementVersion) -> SafeString:
+        return hash_groups(row.sha256)
+
+
+shown_below(AgreementVersion, permission="accounts.view_agreementversion")(history)
+
+
+@admin.register(Signature)
+class SignatureAdmin(ExportingAdmin, ReadOnlyAdmin):
+    """Evidence: read only, whoever reads it."""
+
+    list_display = ["signed_at", "typed_name", "email", "version", "record"]
+    list_select_related = ["user", "version__agreement"]
+    left_out = ["version__text", "version__summary", "version__changes", "user__research_purpose"]
+    list_filter = [period("signed_at", "signed"), "version__agreement"]
+    search_fields = ["user"]
+    search_help_text = "Beginnings of words of the person's address, name or institution; or a record's whole hash"
+    person = "user"
+    linked_by = ["user__id__exact", "version__id__exact"]
+    export = Export("signatures", export_signatures)
+    fields = [
+        *("signed_at", "typed_name", "email", "user", "version", "ticked", "address", "agent"),
+        *("text_hash", "shown_hash", "before_hash", "record_hash_groups"),
+    ]
+
+    def find(self, queryset: QuerySet, term: str) -> QuerySet:
+        if RECORD_HASH.fullmatch(term):
+            return queryset.filter(record_hash=term.lower())
+        return super().find(queryset, term)
+
+    @admin.display(description="record")
+    def record(self, row: Signature) -> SafeString:
+        return format_html("<code>{}…{}</code>", row.record_hash[:8], row.record_hash[-4:])
+
+    @admin.display(description="statements ticked")
+    def ticked(self, row: Signature) -> SafeString:
+        return sentences(row.statements)
+
+    @admin.display(description="SHA-256 of the text")
+    def text_hash(self, row: Signature) -> SafeString:
+        return hash_groups(row.text_sha256)
+
+    @admin.display(description="SHA-256 of what was shown")
+    def shown_hash(self, row: Signature) -> SafeString:
+        return hash_groups(row.rendered_sha256)
+
+    @admin.display(description="hash of the record before")
+    def before_hash(self, row: Signature) -> SafeString:
+        return hash_groups(row.previous_hash)
+
+    @admin.display(description="hash of the record")
+    def record_hash_groups(self, row: Signature) -> SafeString:
+        return hash_groups(row.record_hash)
+
+
+@shown_below(User, permission="accounts.view_signature")
+def signatures(user: User) -> Table:
+    rows = user.signatures.latest_first().select_related("version__agreement")
+    rows = rows.only("signed_at", "typed_name", "version__number", "version__agreement__title")[:20]
+    told = [(link_to("accounts_signature", row.pk, str(row.version)), row.typed_name, row.signed_at) for row in rows]
+    return Table(
+        "Signatures",
+        ("Agreement", "Typed name", "Signed (UTC)"),
+        told,
+        all_of_them=f"{reverse('admin:accounts_signature_changelist')}?user__id__exact={user.pk}",
+    )
+
+
+def _is_draft(obj: Model | None) -> bool:
+    return not isinstance(obj, AgreementVersion) or obj.status == AgreementVersion.Status.DRAFT

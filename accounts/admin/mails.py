@@ -1,0 +1,66 @@
+"""The outbox: which mail went to whom and when, and why one failed; never what it said."""
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.utils.safestring import SafeString
+
+from accounts.admin.decisions import DecidingAdmin, Decision
+from accounts.admin.lists import SelectFilter, period
+from accounts.admin.marks import short, state
+from accounts.admin.pages import ReadOnlyAdmin
+from accounts.exceptions import MoveNotAllowed
+from accounts.mail.outbox import RENDERERS
+from accounts.models import OutgoingMail, User
+
+
+def _retry(mail: OutgoingMail, *, by: User) -> None:
+    if not mail.retry():
+        raise MoveNotAllowed("It has not failed, so there is nothing to try again.")
+
+
+RETRY = Decision(
+    name="retry",
+    title="Try again",
+    consequence="The mails go back to the queue and are written anew from what is true then. "
+    "One that has nothing to say any more is not sent.",
+    service=_retry,
+    done="{row} waits to be sent.",
+    permission="accounts.change_outgoingmail",
+    is_open=lambda mail: mail.state == OutgoingMail.State.FAILED,
+)
+
+
+class TemplateFilter(SelectFilter):
+    title = "template"
+    parameters = ("template",)
+
+    def values(self) -> list[tuple[str, str]]:
+        return [(name, name) for name in sorted(RENDERERS)]
+
+
+@admin.register(OutgoingMail)
+class OutgoingMailAdmin(ReadOnlyAdmin, DecidingAdmin):
+    list_display = ["created_at", "template", "to", "how_far", "attempts", "due_at", "finished_at", "why"]
+    list_filter = ["state", period("created_at", "made"), TemplateFilter]
+    search_fields = ["to"]
+    search_help_text = "The beginning of the address, or beginnings of words of the person's name or institution"
+    linked_by = ["user__id__exact"]
+    decisions = [RETRY]
+    fields = [
+        *("template", "to", "user", "how_far", "attempts", "deaths"),
+        *("created_at", "due_at", "finished_at", "give_up_at", "reason"),
+    ]
+
+    def find(self, queryset: QuerySet, term: str) -> QuerySet:
+        return queryset.filter(Q(to__startswith=term.lower()) | Q(user__in=User.objects.matching(term)))
+
+    def describe(self, row: OutgoingMail) -> list[str]:
+        return [row.template, row.to, short(row.reason)]
+
+    @admin.display(description="state")
+    def how_far(self, row: OutgoingMail) -> SafeString:
+        return state(row.state)
+
+    @admin.display(description="reason")
+    def why(self, row: OutgoingMail) -> str:
+        return short(row.reason)

@@ -1,0 +1,127 @@
+"""What every page of the admin shares: what may be asked of a list, what stands below a row, who changed it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pghistory
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from accounts.admin.lists import BoundedPaginator, HouseChangeList
+from accounts.models import User
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows that belong to the one shown, below its form."""
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    empty: str = "None."
+    all_of_them: str = ""
+    """The address of their list."""
+
+
+MakesTable = Callable[[Any], Table]
+_below: dict[type[Model], list[tuple[str, MakesTable]]] = {}
+
+
+def shown_below(model: type[Model], *, permission: str) -> Callable[[MakesTable], MakesTable]:
+    """Register a table for the pages of a model's rows, which a package further up may do too."""
+
+    def register(make: MakesTable) -> MakesTable:
+        _below.setdefault(model, []).append((permission, make))
+        return make
+
+    return register
+
+
+class HouseAdmin(admin.ModelAdmin):
+    """A page a model, whose number of queries does not depend on the number of rows."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+    list_max_show_all = 200
+    # Newest first. A list that may be long is sorted by nothing else.
+    ordering: ClassVar = ["-id"]
+    sortable_by: ClassVar[list[str] | tuple[str, ...]] = ()
+    change_form_template = "admin/house_change_form.html"
+    # Long texts of related rows, which a list does not show.
+    left_out: Sequence[str] = ()
+    # Lookups that links from other pages use, besides those of the filters.
+    linked_by: Sequence[str] = ()
+    # The way from this model to the person whom a row concerns, for the search by words.
+    person = ""
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[HouseChangeList]:
+        return HouseChangeList
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        """The change page and the autocomplete name the same related rows as the list."""
+        queryset = super().get_queryset(request).defer(*self.left_out)
+        related = self.list_select_related
+        return queryset.select_related(*related) if isinstance(related, tuple | list) and related else queryset
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Only what the pages link to: no guessing of a column's value, no search without an index."""
+        return lookup in {*self.linked_by, *self._filter_lookups(request)}
+
+    def _filter_lookups(self, request: HttpRequest | None) -> set[str]:
+        known: set[str] = set()
+        for entry in self.get_list_filter(request) if request else self.list_filter:
+            if isinstance(entry, str):
+                known |= {entry, f"{entry}__exact", f"{entry}__id__exact"}
+            else:
+                known |= {*getattr(entry, "parameters", ()), str(getattr(entry, "parameter_name", ""))}
+        return known
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
+        term = search_term.strip()
+        return (self.find(queryset, term) if term else queryset), False
+
+    def find(self, queryset: QuerySet, term: str) -> QuerySet:
+        """The rows that a search finds; by the person whom they concern, unless a page knows better."""
+        return queryset.filter(**{f"{self.person}__in": User.objects.matching(term)})
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        if obj is not None:
+            permitted = [make for permission, make in _below.get(self.model, []) if request.user.has_perm(permission)]
+            context["tables"] = [make(obj) for make in permitted]
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """What is changed here is written into the history with the name of who did it."""
+        with pghistory.context(user=request.user.pk):
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+
+class ReadOnlyAdmin(HouseAdmin):
+    """Evidence, and what only services write: nobody adds, changes or deletes it here."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False

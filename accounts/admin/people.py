@@ -1,0 +1,145 @@
+"""People: their profile, their ways in, and what a maintainer may do about an account."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django_countries import countries
+
+from accounts.admin.decisions import DecidingAdmin, Decision
+from accounts.admin.exporting import Export, ExportingAdmin
+from accounts.admin.lists import SelectFilter, period
+from accounts.admin.pages import ReadOnlyAdmin, Table, shown_below
+from accounts.models import User
+from accounts.services.exports import export_people
+from accounts.services.people import disable_account, enable_account, reset_second_factor
+
+PRIVILEGES = ("is_staff", "is_superuser", "groups")
+
+DISABLE = Decision(
+    name="disable",
+    title="Disable account",
+    consequence="The person cannot sign in any more, and every link is refused from its next request on. "
+    "Nothing is deleted, and enabling brings all of it back. No mail is sent.",
+    service=disable_account,
+    done="{row} was disabled.",
+    permission="accounts.change_user",
+    is_open=lambda user: user.is_active,
+    is_grave=True,
+)
+ENABLE = Decision(
+    name="enable",
+    title="Enable account",
+    consequence="The person can sign in again, and links of grants that have not ended work again. No mail is sent.",
+    service=enable_account,
+    done="{row} was enabled.",
+    permission="accounts.change_user",
+    is_open=lambda user: not user.is_active,
+)
+RESET = Decision(
+    name="reset-second-factor",
+    title="Reset second factor",
+    consequence="Every app, passkey and recovery code of the account is taken away, and the password alone opens it. "
+    "Be sure that it is the person who asks. A maintainer then sets up a new one before the admin opens.",
+    service=reset_second_factor,
+    done="The second factors of {row} were taken away. Tell the person by another way than this address.",
+    permission="mfa.delete_authenticator",
+    many=False,
+    is_grave=True,
+)
+
+
+class CountryFilter(SelectFilter):
+    title = "country"
+    parameters = ("country",)
+
+    def values(self) -> list[tuple[str, str]]:
+        return [(code, name) for code, name in countries]
+
+
+@admin.register(User)
+class UserAdmin(ExportingAdmin, DecidingAdmin):
+    list_display = ["email", "name", "institution", "country", "position", "date_joined", "is_active", "is_staff"]
+    list_filter = [period("date_joined", "registered"), "is_active", "is_staff", "position", CountryFilter]
+    search_fields = ["email", "name", "institution"]
+    search_help_text = "Beginnings of words of the address, the name or the institution: kruger example"
+    autocomplete_fields = ["groups"]
+    decisions = [DISABLE, ENABLE, RESET]
+    export = Export("people", export_people)
+    fieldsets = [
+        (None, {"fields": ["email", "name", "institution", "country", "position", "research_purpose"]}),
+        ("Account", {"fields": ["is_active", "date_joined", "last_login"]}),
+        ("Maintainer", {"fields": list(PRIVILEGES)}),
+    ]
+
+    def find(self, queryset: QuerySet, term: str) -> QuerySet:
+        return queryset.filter(pk__in=User.objects.matching(term))
+
+    def describe(self, row: User) -> Sequence[str]:
+        return [row.email, row.name, row.institution]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """People register themselves, and confirm their address."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Who maintains the site is changed by superusers alone."""
+        guarded = isinstance(obj, User) and (obj.is_staff or obj.is_superuser)
+        may = super().has_change_permission(request, obj)
+        return may and (not guarded or _is_superuser(request))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """An address changes hands only by its owner's confirmation; an account opens and closes by its buttons."""
+        fixed = ["email", "is_active", "date_joined", "last_login"]
+        own = obj is not None and obj.pk == request.user.pk
+        return fixed if _is_superuser(request) and not own else [*fixed, *PRIVILEGES]
+
+
+@shown_below(User, permission="accounts.view_user")
+def addresses(user: Any) -> Table:
+    rows = user.emailaddress_set.order_by("-primary", "pk")[:20]
+    told = [
+        (row.email, "confirmed" if row.verified else "not confirmed", "main" if row.primary else "") for row in rows
+    ]
+    return Table("E-mail addresses", ("Address", "State", ""), told)
+
+
+@shown_below(User, permission="accounts.view_user")
+def ways_in(user: Any) -> Table:
+    """Which providers and second factors there are, never what they hold."""
+    accounts = [
+        (account.provider.upper(), account.uid, account.date_joined, account.last_login)
+        for account in user.socialaccount_set.order_by("pk")[:20]
+    ]
+    factors = [
+        (factor.get_type_display(), "second factor", factor.created_at, factor.last_used_at or "not used yet")
+        for factor in user.authenticator_set.defer("data").order_by("pk")[:20]
+    ]
+    return Table("Ways in", ("What", "Identity", "Since", "Last used"), [*accounts, *factors], empty="Password alone.")
+
+
+@admin.register(LogEntry)
+class LogEntryAdmin(ReadOnlyAdmin):
+    """What was done in the admin, exports included."""
+
+    list_display = ["action_time", "user", "content_type", "object_repr", "change"]
+    list_select_related = ["user", "content_type"]
+    list_filter = ["action_flag"]
+    search_fields = ["user"]
+    search_help_text = "Beginnings of words of the maintainer's address, name or institution"
+    person = "user"
+    fields = ["action_time", "user", "content_type", "object_id", "object_repr", "change"]
+
+    @admin.display(description="what was done")
+    def change(self, row: LogEntry) -> str:
+        return row.get_change_message()
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_superuser", False))

@@ -1,0 +1,49 @@
+"""What maintainers do about people: disable and enable accounts, take away a lost second factor."""
+
+from allauth.mfa.models import Authenticator
+from django.db import transaction
+
+from accounts.exceptions import MoveNotAllowed
+from accounts.models import User
+
+
+def disable_account(user: User, *, by: User) -> User:
+    """From now on the person cannot sign in, and every link is refused at its next request."""
+    return _set_active(user, False, by=by)
+
+
+def enable_account(user: User, *, by: User) -> User:
+    """The person can sign in again; links of grants that have not ended work again."""
+    return _set_active(user, True, by=by)
+
+
+@transaction.atomic
+def reset_second_factor(user: User, *, by: User) -> int:
+    """Take away every second factor and recovery code, for who has lost them. Says how many there were."""
+    user = _locked(user, by=by)
+    if user.pk == by.pk:
+        raise MoveNotAllowed("Change your own second factor on your account's pages.")
+    number, _rows = Authenticator.objects.filter(user=user).delete()
+    if not number:
+        raise MoveNotAllowed(f"{user.email} has no second factor.")
+    return number
+
+
+@transaction.atomic
+def _set_active(user: User, active: bool, *, by: User) -> User:
+    user = _locked(user, by=by)
+    if user.pk == by.pk:
+        raise MoveNotAllowed("This is your own account. Ask another maintainer.")
+    if user.is_active == active:
+        raise MoveNotAllowed(f"{user.email} is {'active' if active else 'disabled'} already.")
+    user.is_active = active
+    user.save(update_fields=["is_active"])
+    return user
+
+
+def _locked(user: User, *, by: User) -> User:
+    """The row, held; maintainers' own accounts are for those who may do everything."""
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if (user.is_staff or user.is_superuser) and not by.is_superuser:
+        raise MoveNotAllowed(f"{user.email} is a maintainer. Only a superuser may change that account.")
+    return user

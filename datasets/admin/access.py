@@ -1,0 +1,249 @@
+"""Requests and grants: read here, decided through services."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+
+from accounts.admin.decisions import DecidingAdmin, Decision, ReasonForm
+from accounts.admin.history import history
+from accounts.admin.lists import period
+from accounts.admin.marks import country, link_to, short, state
+from accounts.admin.pages import ReadOnlyAdmin, Table, shown_below
+from accounts.models import User
+from datasets.exceptions import MoveNotAllowed, ProfileIncomplete, SignatureNeeded
+from datasets.models import AccessGrant, AccessRequest
+from datasets.services.access import approve_request, decline_request, renew_grant, resend_links, revoke_grant
+
+# A grant that ends within so many days is about to.
+SOON = timedelta(days=30)
+REFUSALS = (MoveNotAllowed, SignatureNeeded, ProfileIncomplete)
+
+APPROVE = Decision(
+    name="approve",
+    title="Approve",
+    consequence="Access opens at once for as long as the dataset says, and the person is mailed the link.",
+    service=approve_request,
+    done="{row}: approved.",
+    permission="datasets.change_accessrequest",
+    is_open=lambda request: request.status == AccessRequest.Status.PENDING,
+    refusals=REFUSALS,
+)
+DECLINE = Decision(
+    name="decline",
+    title="Decline",
+    consequence="The person is mailed the reason, and may ask again.",
+    service=decline_request,
+    done="{row}: declined.",
+    permission="datasets.change_accessrequest",
+    is_open=lambda request: request.status == AccessRequest.Status.PENDING,
+    form=ReasonForm,
+    refusals=REFUSALS,
+    is_grave=True,
+)
+REVOKE = Decision(
+    name="revoke",
+    title="Revoke",
+    consequence="Every link of the grant is refused from its next request on, and the person is mailed the reason. "
+    "A download that has begun goes on for an hour at most.",
+    service=revoke_grant,
+    done="{row}: revoked.",
+    permission="datasets.change_accessgrant",
+    is_open=lambda grant: grant.status == AccessGrant.Status.ACTIVE,
+    form=ReasonForm,
+    refusals=REFUSALS,
+    is_grave=True,
+)
+RENEW = Decision(
+    name="renew",
+    title="Renew",
+    consequence="The end moves to a new term from today, as the dataset says, if the agreement is signed. "
+    "Links that were mailed live on.",
+    service=renew_grant,
+    done="{row}: renewed.",
+    permission="datasets.change_accessgrant",
+    is_open=lambda grant: grant.status == AccessGrant.Status.ACTIVE,
+    refusals=REFUSALS,
+)
+RESEND = Decision(
+    name="resend-links",
+    title="Mail links again",
+    consequence="The person is mailed the link and the commands once more.",
+    service=resend_links,
+    done="{row}: the links are on their way.",
+    permission="datasets.change_accessgrant",
+    is_open=lambda grant: grant.status == AccessGrant.Status.ACTIVE and not grant.has_ended,
+    refusals=REFUSALS,
+)
+
+
+class PersonsAdmin(ReadOnlyAdmin, DecidingAdmin):
+    """Rows of a person and a dataset."""
+
+    list_select_related = ["user", "dataset"]
+    left_out = ["dataset__description", "dataset__citation"]
+    search_fields = ["user"]
+    search_help_text = "Beginnings of words of the person's address, name or institution"
+    person = "user"
+    linked_by = ["user__id__exact"]
+
+    def describe(self, row: Any) -> Sequence[str]:
+        return [row.user.email, row.user.name, row.user.institution, row.dataset.name]
+
+    def lock_order(self, row: Any) -> tuple[int, int]:
+        """Services lock the person before the row."""
+        return row.user_id, row.pk
+
+    @admin.display(description="name")
+    def name(self, row: Any) -> str:
+        return row.user.name
+
+    @admin.display(description="institution")
+    def institution(self, row: Any) -> str:
+        return row.user.institution
+
+
+@admin.register(AccessRequest)
+class AccessRequestAdmin(PersonsAdmin):
+    list_display = ["__str__", "name", "institution", "how_far", "created_at", "waited", "decided_by", "why"]
+    list_select_related = ["user", "dataset", "decided_by", "signature__version__agreement"]
+    left_out = [*PersonsAdmin.left_out, *(f"signature__version__{name}" for name in ("text", "summary", "changes"))]
+    list_filter = ["status", "dataset", period("created_at", "asked")]
+    decisions = [APPROVE, DECLINE]
+    fields = [
+        *("user", "name", "institution", "country_of", "position", "dataset", "purpose", "signature"),
+        *("how_far", "reason", "created_at", "waited", "decided_at", "decided_by"),
+    ]
+
+    def describe(self, row: AccessRequest) -> Sequence[str]:
+        return [*super().describe(row), short(row.purpose)]
+
+    @admin.display(description="state")
+    def how_far(self, row: AccessRequest) -> SafeString:
+        return state(row.status)
+
+    @admin.display(description="waited")
+    def waited(self, row: AccessRequest) -> str:
+        return timesince(row.created_at, row.decided_at, depth=1)
+
+    @admin.display(description="country")
+    def country_of(self, row: AccessRequest) -> str:
+        return country(row.user.country)
+
+    @admin.display(description="position")
+    def position(self, row: AccessRequest) -> str:
+        return row.user.get_position_display()
+
+    @admin.display(description="reason")
+    def why(self, row: AccessRequest) -> str:
+        return short(row.reason)
+
+
+class StandingFilter(admin.SimpleListFilter):
+    """Active is a word and a date; the two make what people mean."""
+
+    title = "standing"
+    parameter_name = "standing"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [("runs", "Runs"), ("soon", "Ends within 30 days"), ("ended", "Ended"), ("revoked", "Revoked")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        now = timezone.now()
+        match self.value():
+            case "runs":
+                return queryset.current(now)  # type: ignore[attr-defined]
+            case "soon":
+                return queryset.current(now).filter(ends_at__lte=now + SOON)  # type: ignore[attr-defined]
+            case "ended":
+                return queryset.active().filter(ends_at__lte=now)  # type: ignore[attr-defined]
+            case "revoked":
+                return queryset.filter(status=AccessGrant.Status.REVOKED)
+        return queryset
+
+
+@admin.register(AccessGrant)
+class AccessGrantAdmin(PersonsAdmin):
+    list_display = ["__str__", "name", "institution", "how_far", "starts_at", "ends_at", "days", "why"]
+    list_select_related = ["user", "dataset", "revoked_by", "request__user", "request__dataset"]
+    left_out = [*PersonsAdmin.left_out, "request__dataset__description", "request__dataset__citation"]
+    list_filter = [StandingFilter, "dataset"]
+    linked_by = ["user__id__exact", "dataset__id__exact"]
+    decisions = [RENEW, RESEND, REVOKE]
+    fields = [
+        *("user", "name", "institution", "dataset", "how_far", "starts_at", "ends_at", "days"),
+        *("request", "reason", "revoked_at", "revoked_by"),
+    ]
+
+    @admin.display(description="state")
+    def how_far(self, row: AccessGrant) -> SafeString:
+        return state(standing(row))
+
+    @admin.display(description="days left")
+    def days(self, row: AccessGrant) -> int:
+        return 0 if row.status == AccessGrant.Status.REVOKED else row.days_left
+
+    @admin.display(description="reason")
+    def why(self, row: AccessGrant) -> str:
+        return short(row.reason)
+
+
+def standing(grant: AccessGrant) -> str:
+    """A word for lists; what may be downloaded is decided by datasets.permissions alone."""
+    if grant.status == AccessGrant.Status.REVOKED:
+        return str(grant.status)
+    if grant.has_ended:
+        return "ended"
+    return "ends soon" if grant.ends_at - timezone.now() <= SOON else str(grant.status)
+
+
+shown_below(AccessRequest, permission="datasets.view_accessrequest")(history)
+shown_below(AccessGrant, permission="datasets.view_accessgrant")(history)
+
+
+@shown_below(AccessRequest, permission="datasets.view_accessrequest")
+def other_requests(request: Any) -> Table:
+    """What the same person asked for before, which a reviewer wants to know."""
+    rows = request.user.access_requests.exclude(pk=request.pk).select_related("dataset").order_by("-id")[:20]
+    told = [
+        (link_to("datasets_accessrequest", row.pk, row.dataset.name), state(row.status), row.created_at, row.reason)
+        for row in rows
+    ]
+    return Table("Other requests of this person", ("Dataset", "State", "Asked (UTC)", "Reason"), told)
+
+
+@shown_below(User, permission="datasets.view_accessgrant")
+def grants(user: Any) -> Table:
+    rows = user.access_grants.select_related("dataset").defer("dataset__description").order_by("-id")[:20]
+    told = [
+        (link_to("datasets_accessgrant", row.pk, row.dataset.name), state(standing(row)), row.starts_at, row.ends_at)
+        for row in rows
+    ]
+    return Table(
+        "Access",
+        ("Dataset", "State", "From (UTC)", "Until (UTC)"),
+        told,
+        all_of_them=f"{reverse('admin:datasets_accessgrant_changelist')}?user__id__exact={user.pk}",
+    )
+
+
+@shown_below(User, permission="datasets.view_accessrequest")
+def requests(user: Any) -> Table:
+    rows = user.access_requests.select_related("dataset").defer("dataset__description").order_by("-id")[:20]
+    told = [
+        (link_to("datasets_accessrequest", row.pk, row.dataset.name), state(row.status), row.created_at, row.reason)
+        for row in rows
+    ]
+    return Table(
+        "Requests",
+        ("Dataset", "State", "Asked (UTC)", "Reason"),
+        told,
+        all_of_them=f"{reverse('admin:datasets_accessrequest_changelist')}?user__id__exact={user.pk}",
+    )

@@ -1,0 +1,142 @@
+"""The first page of the admin: what waits for a person. Each query is bounded and reads an index."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import template
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.timesince import timesince
+
+from accounts.admin.marks import country, link_to, short
+from accounts.admin.pages import Table
+from accounts.models import OutgoingMail
+from datasets.models import AccessGrant, AccessRequest
+
+register = template.Library()
+
+# Rows of a table; its heading's number goes on, up to the second.
+LISTED, COUNTED = 10, 1_000
+SOON = timedelta(days=30)
+# A mail that is due for longer has met something that somebody should look at.
+LATE = timedelta(minutes=10)
+# A purpose shorter than this says little.
+SHORT_PURPOSE = 150
+
+
+@dataclass(frozen=True)
+class Figure:
+    number: str
+    says: str
+    address: str
+    is_bad: bool = False
+
+
+@register.inclusion_tag("admin/waiting.html")
+def waiting(user: Any) -> dict[str, Any]:
+    """Figures and tables that this maintainer may see."""
+    parts: list[tuple[list[Figure], list[Table]]] = []
+    if user.has_perm("datasets.view_accessrequest"):
+        parts.append(_requests())
+    if user.has_perm("datasets.view_accessgrant"):
+        parts.append(_grants())
+    if user.has_perm("accounts.view_outgoingmail"):
+        parts.append(_mails())
+    figures = [figure for part, _tables in parts for figure in part]
+    return {"figures": figures, "tables": [table for _figures, part in parts for table in part]}
+
+
+def _requests() -> tuple[list[Figure], list[Table]]:
+    pending = AccessRequest.objects.pending().order_by("created_at")
+    oldest = list(pending.select_related("user", "dataset").defer("dataset__description")[:LISTED])
+    address = f"{reverse('admin:datasets_accessrequest_changelist')}?status__exact=pending"
+    waits = f"; the oldest for {_since(oldest[0].created_at)}" if oldest else ""
+    hints = _hints(oldest)
+    rows = [
+        (
+            link_to("datasets_accessrequest", row.pk, row.user.get_full_name()),
+            f"{row.user.institution or 'not recorded'}, {country(row.user.country)}",
+            row.dataset.name,
+            _since(row.created_at),
+            "; ".join(hints[row.pk]),
+            link_to("datasets_accessrequest", row.pk, "Review"),
+        )
+        for row in oldest
+    ]
+    headings = ("Who", "Institution", "Dataset", "Waits", "Hints", "")
+    table = Table("Waiting for you", headings, rows, empty="No request waits.", all_of_them=address if oldest else "")
+    return [Figure(_count(pending), f"requests wait{waits}", address)], [table]
+
+
+def _hints(requests: list[AccessRequest]) -> dict[int, list[str]]:
+    """What a reviewer would look up about those who ask. Two queries for all of them."""
+    people = [request.user_id for request in requests]
+    held, declined = defaultdict(list), defaultdict(set)
+    grants = AccessGrant.objects.current().filter(user__in=people).select_related("dataset")
+    for grant in grants.only("user_id", "starts_at", "dataset__name"):
+        held[grant.user_id].append(f"holds {grant.dataset.name} since {date_format(grant.starts_at, 'F Y')}")
+    former = AccessRequest.objects.filter(user__in=people, status=AccessRequest.Status.DECLINED)
+    for user, name in former.values_list("user_id", "dataset__name").distinct():
+        declined[user].add(f"was declined for {name}")
+    return {
+        request.pk: [
+            *held[request.user_id],
+            *sorted(declined[request.user_id]),
+            *([f"purpose of {len(request.purpose)} characters"] if len(request.purpose) < SHORT_PURPOSE else []),
+        ]
+        for request in requests
+    }
+
+
+def _grants() -> tuple[list[Figure], list[Table]]:
+    now = timezone.now()
+    running = AccessGrant.objects.current(now)
+    ending = running.filter(ends_at__lte=now + SOON).order_by("ends_at")
+    address = reverse("admin:datasets_accessgrant_changelist")
+    rows = [
+        (
+            link_to("datasets_accessgrant", row.pk, row.user.get_full_name()),
+            row.user.institution or "not recorded",
+            row.dataset.name,
+            date_format(row.ends_at, "j M Y"),
+        )
+        for row in ending.select_related("user", "dataset").defer("dataset__description")[:LISTED]
+    ]
+    figures = [
+        Figure(_count(running), "grants of access run", f"{address}?standing=runs"),
+        Figure(_count(ending), "end within 30 days", f"{address}?standing=soon"),
+    ]
+    soon = f"{address}?standing=soon" if rows else ""
+    headings = ("Who", "Institution", "Dataset", "Until")
+    return figures, [Table("Access that ends soon", headings, rows, "None within 30 days.", soon)]
+
+
+def _mails() -> tuple[list[Figure], list[Table]]:
+    address = reverse("admin:accounts_outgoingmail_changelist")
+    failed = OutgoingMail.objects.failed()
+    late = OutgoingMail.objects.due(timezone.now() - LATE)
+    rows = [
+        (link_to("accounts_outgoingmail", row.pk, row.template), row.to, row.created_at, short(row.reason))
+        for row in failed.order_by("-id")[:LISTED]
+    ]
+    figures = [Figure(_count(failed), "mails failed", f"{address}?state__exact=failed", is_bad=bool(rows))]
+    if late.exists():
+        says = "mails are late by more than 10 minutes"
+        figures.append(Figure(_count(late), says, f"{address}?state__exact=waiting", is_bad=True))
+    failed_ones = f"{address}?state__exact=failed"
+    table = Table("Mails that failed", ("Mail", "To", "Made (UTC)", "Why"), rows, all_of_them=failed_ones)
+    return figures, [table] if rows else []
+
+
+def _count(queryset: QuerySet) -> str:
+    seen = queryset[: COUNTED + 1].count()
+    return f"{seen:,}" if seen <= COUNTED else format_html("{}<small>+</small>", f"{COUNTED:,}")
+
+
+def _since(moment: datetime) -> str:
+    return timesince(moment, depth=1)
