@@ -20,7 +20,9 @@ from botocore.client import Config
 from botocore.exceptions import ClientError
 from django.conf import settings
 
+from portal.embedded import postgres
 from portal.embedded.errors import FolderInUseError, PortInUseError, StackError
+from portal.embedded.process import launched
 from portal.embedded.stack import Stack
 from portal.embedded.state import choose_ports
 from tests.stack import FOLDER
@@ -209,3 +211,16 @@ def test_database_without_its_passwords_is_named(tmp_path: Path) -> None:
     (tmp_path / "postgres").mkdir()
     with pytest.raises(StackError, match=r"has a database but no stack\.json"):
         Stack(tmp_path).start()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may not be PostgreSQL's owner")
+def test_root_without_user_namespaces_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    refused = ["/bin/false"]
+    monkeypatch.setattr(
+        postgres,
+        "launched",
+        lambda command, *, owner="same": refused if owner == "namespace" else launched(command, owner=owner),
+    )
+    with pytest.raises(StackError, match=r"PostgreSQL does not run as root.+Start as another user, or from a folder"):
+        Stack(tmp_path / "closed" / "stack").start()
