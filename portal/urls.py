@@ -14,3 +14,6 @@ urlpatterns = [
     path("accounts/", include("accounts.urls")),
     path("", include("datasets.urls")),
 ]
+
+handler400 = "portal.views.bad_request"
+handler500 = "portal.views.server_error"

@@ -1,24 +1,61 @@
-"""Home, the site's own texts, and errors."""
+"""Home, the site's own texts, and what is said when something goes wrong."""
 
+import sys
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.views.decorators.http import require_safe
+
+from datasets.exceptions import PartDown
+from datasets.views.catalog import edition
+from datasets.views.contents import Catalogue
+from portal.context import facts
+
+# A part of the site that is away, rather than a mistake of ours. In seconds: when to try again.
+AWAY = (OperationalError, InterfaceError, PartDown)
+RETRY_AFTER = 60
 
 
+@require_safe
+@transaction.non_atomic_requests
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "base.html")
+    return render(request, "home.html", {"edition": edition(), "catalogue": Catalogue()})
 
 
+@require_safe
+@transaction.non_atomic_requests
 def help_page(request: HttpRequest) -> HttpResponse:
-    return render(request, "base.html")
+    return render(request, "help.html")
 
 
+@require_safe
+@transaction.non_atomic_requests
 def privacy(request: HttpRequest) -> HttpResponse:
-    return render(request, "base.html")
+    return render(request, "privacy.html", {"address_days": settings.ADDRESS_DAYS})
 
 
+@require_safe
+@transaction.non_atomic_requests
 def cite(request: HttpRequest) -> HttpResponse:
-    return render(request, "base.html")
+    return render(request, "cite.html", {"edition": edition(), "catalogue": Catalogue()})
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Without the request: its host may be the lie that was refused."""
+    return HttpResponse(render_to_string("400.html", {"site": facts()}), status=400)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Without the request and the database: either may be what broke. A part that is away is no mistake: 503."""
+    if isinstance(sys.exception(), AWAY):
+        answer = HttpResponse(render_to_string("503.html", {"site": facts()}), status=503)
+        answer["Retry-After"] = str(RETRY_AFTER)
+        return answer
+    return HttpResponse(render_to_string("500.html", {"site": facts()}), status=500)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return HttpResponse("This form is too old. Load the page again and send it once more.", status=403)
+    return render(request, "403_csrf.html", status=403)

@@ -1,6 +1,7 @@
 """How facts are written on pages and in mails: sizes, hashes, dates, states, rulers, Markdown."""
 
 import functools
+import re
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -8,9 +9,10 @@ import nh3
 from django import template
 from django.template import Context
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 register = template.Library()
 
@@ -38,6 +40,8 @@ STATES = {
     "declined": "bad",
     "revoked": "bad",
 }
+# In text that was escaped: an address ends at a quotation mark, a blank or a bracket.
+ADDRESS = re.compile(r"https?://[^\s'\"<>]+?(?=&(?:quot|#x27|lt|gt);|[\s)]|$)")
 # More days than this and a tick of the ruler stands for several.
 RULER_TICKS = 200
 
@@ -64,6 +68,13 @@ def size1(value: int | None) -> str:
 
 
 @register.filter
+def unit_small(value: str) -> str:
+    """A size with its unit set small, for large figures."""
+    figure, blank, unit = value.rpartition(" ")
+    return format_html("{} <small>{}</small>", figure, unit) if blank and not isinstance(value, SafeString) else value
+
+
+@register.filter
 def bytes_exact(value: int | None) -> str:
     return NOT_RECORDED if value is None else f"{value:,} bytes"
 
@@ -72,6 +83,18 @@ def bytes_exact(value: int | None) -> str:
 def number(value: int | None) -> str:
     """A count with its thousands parted: 6,405."""
     return NOT_RECORDED if value is None else f"{value:,}"
+
+
+@register.filter
+def spelled(value: int) -> str:
+    """Small counts as words: two, and 12."""
+    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    return words[value] if 0 <= value < len(words) else f"{value:,}"
+
+
+@register.filter
+def tesla(value: float) -> str:
+    return f"{value:.2g} T"
 
 
 @register.filter
@@ -127,16 +150,42 @@ def moment(value: datetime | None) -> str:
     return NOT_RECORDED if value is None else f"{day(value)}, {_in_utc(value):%H:%M} UTC"
 
 
-@functools.cache
-def _markdown() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": False, "typographer": False}).enable("table")
+# Raw HTML in Markdown is shown, not obeyed; this is the second fence. Style attributes would offend the policy of the
+# pages, so columns are aligned by a class.
+ALLOWED = {
+    "a": {"href", "title"},
+    "div": {"class", "role", "aria-label", "tabindex"},
+    **{tag: {"class"} for tag in ("table", "th", "td")},
+}
+MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+
+
+def _house_tokens(tokens: list[Token]) -> list[Token]:
+    """Headings one step below the page's own, tables that scroll inside their frame."""
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1]) + 1)}"
+        elif token.type == "table_open":
+            token.attrSet("class", "table")
+        elif token.type in ("th_open", "td_open") and token.attrs.pop("style", "") == "text-align:right":
+            token.attrSet("class", "num")
+    return tokens
 
 
 @register.filter
 @functools.lru_cache(maxsize=256)
 def markdown(text: str) -> SafeString:
-    """Markdown as HTML without anything that could run; raw HTML in it is shown, not obeyed."""
-    return mark_safe(nh3.clean(_markdown().render(text), link_rel="noopener"))  # noqa: S308
+    """Markdown as HTML, without anything that could run."""
+    html = MARKDOWN.renderer.render(_house_tokens(MARKDOWN.parse(text)), MARKDOWN.options, {})
+    frame = '<div class="scroll" role="group" aria-label="Table" tabindex="0"><table'
+    html = html.replace("<table", frame).replace("</table>", "</table></div>")
+    return mark_safe(nh3.clean(html, attributes=ALLOWED, link_rel="noopener"))  # noqa: S308 - cleaned
+
+
+@register.filter
+def coloured(command: str) -> SafeString:
+    """A command with its addresses in the accent, and nothing else of it."""
+    return mark_safe(ADDRESS.sub(r'<span class="url">\g<0></span>', escape(command)))  # noqa: S308 - escaped
 
 
 @register.simple_tag
