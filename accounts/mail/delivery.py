@@ -5,6 +5,7 @@ import time
 from datetime import timedelta
 
 from django.core.exceptions import ObjectDoesNotExist
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from accounts.exceptions import MailDelayed, MailRefused, Obsolete
@@ -53,10 +54,24 @@ def _deliver(mail: OutgoingMail, courier: Courier) -> bool:
             server_is_up = not isinstance(why, ServerDown)
             _delay(mail, str(why))
         else:
-            mail.finish(mail.State.DONE)
+            _record_sent(mail)
     # No address and no key: a row's number finds both for those who may see them.
     logger.info("mail %s", mail.state, extra={"mail": mail.pk, "template": mail.template, "attempts": mail.attempts})
     return server_is_up
+
+
+def _record_sent(mail: OutgoingMail) -> None:
+    """A database that restarts just now must not make a mail that has left look unsent."""
+    for pause in (1, 2, 4, 8, 16, 0):
+        try:
+            mail.finish(mail.State.DONE)
+        except (OperationalError, InterfaceError):
+            if not pause:
+                raise
+            connection.close()
+            time.sleep(pause)
+        else:
+            return
 
 
 def _delay(mail: OutgoingMail, reason: str) -> None:

@@ -129,4 +129,6 @@ def _one_line(text: str) -> str:
 
 def _tidy(text: str) -> str:
     """No more than one empty line in a row, where blocks and conditions left several."""
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in text.splitlines())).strip() + "\n"
+    # The one space at an end that means something: what follows is a signature.
+    lines = (line if line == "-- " else line.rstrip() for line in text.splitlines())
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"

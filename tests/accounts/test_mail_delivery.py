@@ -1,0 +1,315 @@
+"""Delivering over SMTP: what each answer of the server makes of a mail."""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from email import message_from_bytes
+
+import pytest
+from django.db import InterfaceError, OperationalError, connection
+from django.utils import timezone
+from pytest_django import Settings
+
+from accounts.exceptions import MoveNotAllowed
+from accounts.mail import Content, Courier, Obsolete, deliver_due, deliver_next, delivery, mint_code, queue, smtp
+from accounts.models import OutgoingMail
+from accounts.services.mails import retry_mail
+from tests.factories import StaffFactory, UserFactory
+from tests.letters import NAME, plain, register
+from tests.mailserver import MailServer, mail_server
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[MailServer]:
+    register(monkeypatch, settings)
+    with mail_server() as server:
+        settings.EMAIL_BACKEND = "accounts.mail.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", server.port, 5
+        yield server
+
+
+def queued(to: str = "amara@example.org", **facts: object) -> OutgoingMail:
+    mail = queue(NAME, to=to)
+    assert mail is not None
+    OutgoingMail.objects.filter(pk=mail.pk).update(**facts)
+    return mail
+
+
+def outcome(mail: OutgoingMail) -> tuple[str, str]:
+    mail.refresh_from_db()
+    return mail.state, mail.reason
+
+
+def test_mail_that_is_due_is_sent_once_and_done(server: MailServer) -> None:
+    mail = queued()
+    assert deliver_next()
+    assert not deliver_next()
+    assert outcome(mail) == ("done", "")
+    [envelope] = server.delivered
+    assert envelope.rcpt_tos == ["amara@example.org"]
+    assert message_from_bytes(envelope.content)["Message-ID"] == mail.message_id  # type: ignore[arg-type]
+
+
+def test_all_that_is_due_goes_over_one_connection(server: MailServer) -> None:
+    for number in range(5):
+        queued(f"r{number}@example.org")
+    assert not deliver_due(seconds=60)
+    assert (len(server.delivered), server.sessions) == (5, 1)
+
+
+def test_run_ends_when_its_time_is_up_and_says_that_there_is_more(server: MailServer) -> None:
+    queued(), queued()
+    assert deliver_due(seconds=0)
+    assert len(server.delivered) == 1
+
+
+def test_kept_connection_that_the_server_closed_is_made_anew(server: MailServer) -> None:
+    first, second = queued(), queued()
+    with Courier() as courier:
+        assert deliver_next(courier)
+        server.cut()
+        assert deliver_next(courier)
+    assert outcome(first) == outcome(second) == ("done", "")
+    assert (len(server.delivered), server.sessions) == (2, 2)
+
+
+def test_recipient_that_is_refused_for_good_fails_at_once_with_the_servers_words(server: MailServer) -> None:
+    server.rcpt = "550 5.1.1 No such person here"
+    mail = queued()
+    assert deliver_next()
+    assert outcome(mail) == ("failed", "The mail server said 550: 5.1.1 No such person here")
+    assert not deliver_next()
+
+
+def test_content_that_is_refused_for_good_fails_at_once(server: MailServer) -> None:
+    server.data = "554 5.6.0 Refused"
+    mail = queued()
+    assert deliver_next()
+    assert outcome(mail) == ("failed", "The mail server said 554: 5.6.0 Refused")
+
+
+@pytest.mark.parametrize("where", ["rcpt", "data"])
+def test_mail_is_tried_later_when_the_server_asks_so_and_others_go_on(server: MailServer, where: str) -> None:
+    setattr(server, where, "450 4.2.1 Greylisted")
+    mail, other = queued(), queued("other@example.org")
+    with Courier() as courier:
+        assert deliver_next(courier)
+        setattr(server, where, None)
+        assert deliver_next(courier)
+    assert outcome(mail) == ("waiting", "The mail server said 450: 4.2.1 Greylisted")
+    assert mail.due_at > timezone.now()
+    assert outcome(other) == ("done", "")
+
+
+def test_sender_that_is_refused_is_a_matter_of_settings_and_loses_no_mail(server: MailServer) -> None:
+    server.mail = "550 5.7.1 Not your domain"
+    mail = queued()
+    assert not deliver_next()
+    assert outcome(mail) == ("waiting", "The mail server said 550: 5.7.1 Not your domain")
+
+
+def test_server_that_is_down_delays_one_mail_and_leaves_the_others_untried(server: MailServer) -> None:
+    server.stop()
+    first, second = queued(), queued()
+    assert not deliver_due(seconds=60)
+    assert outcome(first) == ("waiting", "The mail server does not answer: ConnectionRefusedError")
+    second.refresh_from_db()
+    assert (second.state, second.attempts) == ("waiting", 0)
+    server.start()
+    OutgoingMail.objects.update(due_at=timezone.now())
+    assert not deliver_due(seconds=60)
+    assert outcome(first) == outcome(second) == ("done", "")
+    assert len(server.delivered) == 2
+
+
+def test_server_that_goes_away_between_two_mails_doubles_none(server: MailServer) -> None:
+    first, second = queued(), queued()
+    with Courier() as courier:
+        assert deliver_next(courier)
+        server.stop()
+        assert not deliver_next(courier)
+        server.start()
+        OutgoingMail.objects.update(due_at=timezone.now())
+        assert deliver_next(courier)
+    assert outcome(first) == outcome(second) == ("done", "")
+    assert Counter(message_from_bytes(e.content)["Message-ID"] for e in server.delivered) == {  # type: ignore[arg-type]
+        first.message_id: 1,
+        second.message_id: 1,
+    }
+
+
+def test_mail_is_given_up_when_patience_has_ended(server: MailServer) -> None:
+    server.stop()
+    mail = queued(give_up_at=timezone.now() - timedelta(seconds=1))
+    deliver_next()
+    assert outcome(mail) == ("failed", "Given up. The mail server does not answer: ConnectionRefusedError")
+
+
+def test_patience_is_three_days() -> None:
+    mail = OutgoingMail(template=NAME)
+    assert timedelta(days=3) - (mail.give_up_at - mail.created_at) < timedelta(seconds=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_server_that_is_slow_with_its_last_word_gets_the_mail_once(
+    server: MailServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither does the sender give up after EMAIL_TIMEOUT, nor is the mail given to another worker."""
+    settings.EMAIL_TIMEOUT = 0.3
+    monkeypatch.setattr(delivery, "LEASE", timedelta(seconds=0.4))
+    mail = queued()
+    server.answering.clear()
+    sender = threading.Thread(target=_deliver_and_hang_up)
+    sender.start()
+    assert server.arrived.wait(5)
+    for _ in range(15):
+        threading.Event().wait(0.1)
+        assert not deliver_next()
+    server.answering.set()
+    sender.join()
+    assert outcome(mail) == ("done", "")
+    assert len(server.delivered) == 1
+
+
+def _deliver_and_hang_up() -> None:
+    deliver_next()
+    connection.close()
+
+
+def test_last_word_is_waited_for_no_longer_than_said(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtp, "LAST_WORD_SECONDS", 0.3)
+    mail = queued()
+    server.answering.clear()
+    assert not deliver_next()
+    assert outcome(mail) == ("waiting", "The mail server does not answer: SMTPServerDisconnected")
+    server.answering.set()
+
+
+def test_mail_with_nothing_to_say_any_more_is_done_without_being_sent(
+    server: MailServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def obsolete(_mail: OutgoingMail) -> Content:
+        raise Obsolete("The link was replaced.")
+
+    register(monkeypatch, settings, obsolete)
+    mail = queued()
+    assert deliver_next()
+    assert outcome(mail) == ("done", "Not sent: The link was replaced.")
+    assert server.delivered == []
+
+
+def test_mistake_in_a_mails_code_fails_that_mail_after_three_tries_and_no_other(
+    server: MailServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(mail: OutgoingMail) -> Content:
+        if mail.to.startswith("bad"):
+            raise KeyError("secret-value")
+        return plain()(mail)
+
+    register(monkeypatch, settings, mistaken)
+    bad, good = queued("bad@example.org"), queued("good@example.org")
+    for _ in range(3):
+        OutgoingMail.objects.filter(pk=bad.pk).update(due_at=timezone.now() - timedelta(hours=1))
+        with pytest.raises(KeyError):
+            deliver_next()
+    assert deliver_next()
+    assert outcome(bad) == ("failed", "KeyError while it was worked on; the log has the rest")
+    assert outcome(good) == ("done", "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_side_by_side_send_each_mail_once(server: MailServer) -> None:
+    for number in range(40):
+        queued(f"r{number}@example.org")
+    threads = [threading.Thread(target=_deliver_all) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Counter(envelope.rcpt_tos[0] for envelope in server.delivered) == {
+        f"r{number}@example.org": 1 for number in range(40)
+    }
+
+
+def _deliver_all() -> None:
+    deliver_due(seconds=60)
+    connection.close()
+
+
+def test_same_word_is_queued_once(server: MailServer) -> None:
+    assert queue(NAME, to="a@example.org", once="receipt:1") is not None
+    assert queue(NAME, to="a@example.org", once="receipt:1") is None
+    assert queue(NAME, to="a@example.org", once="receipt:2") is not None
+
+
+def test_mail_to_a_person_goes_to_their_address(server: MailServer) -> None:
+    user = UserFactory.create()
+    mail = queue(NAME, user=user)
+    assert mail is not None
+    assert (mail.to, mail.user) == (user.email, user)
+
+
+def test_mail_to_nobody_or_of_no_known_kind_is_not_queued(server: MailServer) -> None:
+    with pytest.raises(ValueError, match="has no recipient"):
+        queue(NAME)
+    with pytest.raises(ValueError, match="No mail is named test/unknown"):
+        queue("test/unknown", to="a@example.org")
+
+
+def test_failed_mail_is_sent_again_with_new_patience_when_a_maintainer_says_so(server: MailServer) -> None:
+    server.rcpt = "550 Full"
+    mail = queued(give_up_at=timezone.now())
+    deliver_next()
+    retry_mail(mail, by=StaffFactory.create())
+    server.rcpt = "450 Still full"
+    assert deliver_next()
+    assert outcome(mail) == ("waiting", "The mail server said 450: Still full")
+
+
+def test_only_a_failed_mail_is_tried_again(server: MailServer) -> None:
+    mail = queued()
+    with pytest.raises(MoveNotAllowed):
+        retry_mail(mail, by=StaffFactory.create())
+
+
+def test_neither_rows_nor_logs_hold_the_code_or_the_address(
+    server: MailServer, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    nonce, code = mint_code("confirm")
+    register(monkeypatch, settings, plain(says=f"Your code is {code}."))
+    mail = queue(NAME, to="amara@example.org", nonce=nonce)
+    assert mail is not None
+    deliver_next()
+    assert code.encode() in (server.delivered[0].content or b"")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT m::text FROM accounts_outgoingmail m")
+        [[row]] = cursor.fetchall()
+    ours = "\n".join(f"{r.getMessage()} {r.__dict__}" for r in caplog.records if r.name.startswith("accounts"))
+    assert f"'mail': {mail.pk}" in ours
+    assert code not in row
+    assert code not in ours
+    assert "amara@example.org" not in ours
+
+
+def test_database_that_is_away_when_a_mail_has_left_does_not_make_it_leave_again(
+    server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail = queued()
+    finish, away = OutgoingMail.finish, [OperationalError("restarting"), InterfaceError("closed")]
+
+    def restarting(row: OutgoingMail, state: str, *, reason: str = "") -> bool:
+        if away:
+            raise away.pop()
+        return finish(row, state, reason=reason)
+
+    monkeypatch.setattr(OutgoingMail, "finish", restarting)
+    monkeypatch.setattr("accounts.mail.delivery.time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("accounts.mail.delivery.connection.close", lambda: None)
+    assert deliver_next()
+    assert outcome(mail) == ("done", "")
+    assert len(server.delivered) == 1
