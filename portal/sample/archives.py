@@ -5,11 +5,11 @@ import hashlib
 import io
 import lzma
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any
 
 PART_SIZE = 256 * 2**20
 EPOCH = 1577836800  # 1 January 2020, the time of every member
@@ -45,56 +45,56 @@ class SampleArchive:
     volumes: tuple[SampleVolume, ...]
 
 
-class HashingFile(io.RawIOBase):
-    """Writes to a file and hashes what passes, as a whole and by parts."""
+def pack(path: Path, members: Iterable[tuple[str, bytes]]) -> list[int]:
+    """Writes the members, in a folder as the real archives have them; where each begins in the uncompressed stream.
 
-    def __init__(self, file: BinaryIO, part_size: int = PART_SIZE) -> None:
-        self.file = file
-        self.size = 0
-        self.part_size = part_size
-        self.whole = hashlib.sha256()
-        self.parts: list[hashlib._Hash] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data) -> int:  # type: ignore[no-untyped-def, override]
-        view = memoryview(data).cast("B")
-        self.whole.update(view)
-        done = 0
-        while done < len(view):
-            room = self.part_size - self.size % self.part_size
-            if room == self.part_size:
-                self.parts.append(hashlib.sha256())
-            piece = view[done : done + room]
-            self.parts[-1].update(piece)
-            self.size += len(piece)
-            done += len(piece)
-        self.file.write(view)
-        return len(view)
-
-    def tell(self) -> int:
-        return self.size
+    A file that was being written when the program ended has another name, so that it is never taken for whole.
+    """
+    unfinished = path.with_name(path.name + ".unfinished")
+    offsets = []
+    with (
+        unfinished.open("wb") as file,
+        compressor(file, path.name) as stream,
+        tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        for name, content in members:
+            tar.addfile(entry(name, len(content)), io.BytesIO(content))
+            offsets.append(tar.offset - round_up(len(content)))
+    unfinished.replace(path)
+    return offsets
 
 
-@contextmanager
-def compressed(file: HashingFile, name: str) -> Iterator[BinaryIO]:
-    """The stream that a tar is written to: xz and gzip quickly, since noise hardly compresses."""
+def entry(name: str, size: int) -> tarfile.TarInfo:
+    """A member's header without anything of the machine that writes it."""
+    info = tarfile.TarInfo(name)
+    info.size, info.mtime, info.mode = size, EPOCH, 0o644
+    return info
+
+
+def round_up(size: int) -> int:
+    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+
+
+def compressor(file: IO[bytes], name: str) -> AbstractContextManager[Any]:
+    """The stream that the tar is written to: quick presets, since noise hardly compresses."""
     if name.endswith(".tar.xz"):
-        with lzma.LZMAFile(file, "w", preset=0) as stream:  # type: ignore[arg-type]
-            yield stream  # type: ignore[misc]
-    elif name.endswith(".tar.gz"):
-        with gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as stream:
-            yield stream  # type: ignore[misc]
-    else:
-        yield file  # type: ignore[misc]
+        return lzma.LZMAFile(file, "w", preset=0)
+    if name.endswith(".tar.gz"):
+        return gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0)
+    return nullcontext(file)
 
 
-@dataclass
-class ArchiveWriter:
-    """Packs volumes into one archive; `close` moves it to its place and tells what it became."""
-
-    path: Path
-    split: str
-    coils: str
-    volumes: list[SampleVolume] = field(default_factory=list)
+def hash_file(path: Path, part_size: int = PART_SIZE) -> tuple[str, tuple[str, ...]]:
+    """SHA-256 of the whole file, and of each of its parts."""
+    whole = hashlib.sha256()
+    parts: list[str] = []
+    with path.open("rb") as file:
+        while True:
+            part, left = hashlib.sha256(), part_size
+            while left and (piece := file.read(min(left, 2**20))):
+                whole.update(piece)
+                part.update(piece)
+                left -= len(piece)
+            if left == part_size:
+                return whole.hexdigest(), tuple(parts)
+            parts.append(part.hexdigest())

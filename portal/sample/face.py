@@ -3,6 +3,8 @@
 Drawn in the template's millimetres: x to the right, y to the front.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from portal.sample.fields import Field, Grid, smoothstep
@@ -53,12 +55,12 @@ def draw_face(picture: Field, c: Contrast, grid: Grid, rng: np.random.Generator,
     draw_eye(paint, c, x, y, z)
 
 
-def draw_eye(paint, c: Contrast, x: Field, y: Field, z: float) -> None:
+def draw_eye(paint: Callable[[Field, float, float], None], c: Contrast, x: Field, y: Field, z: float) -> None:
     radius = float(np.sqrt(max(EYE_RADIUS**2 - (z - EYE[2]) ** 2, 0)))
     if radius < 3:
         return
     eye = np.hypot(x - EYE[0], y - EYE[1]) - radius
-    paint(eye - 0.3, 0.35 * c.muscle)
-    paint(eye + 0.9, c.vitreous)
+    paint(eye - 0.3, 0.35 * c.muscle, 0.6)
+    paint(eye + 0.9, c.vitreous, 0.6)
     lens = np.hypot((x - EYE[0]) / 4.6, (y - EYE[1] - 0.62 * radius) / 2.1) * 2.1 - 2.1
     paint(lens, 0.55 * c.grey + 0.25 * c.white, 0.7)

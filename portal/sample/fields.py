@@ -73,9 +73,14 @@ def fibres(grid: Grid, width: float, length: float, slope: float) -> Field:
 
 def smoothstep(low: float | Field, high: float | Field, value: Field) -> Field:
     """0 below `low`, 1 above `high`, smooth between; falling where `low` > `high`."""
-    t = (value - low) / (high - low)
+    t = value - low
+    t /= high - low
     np.clip(t, 0, 1, out=t)
-    return t * t * (3 - 2 * t)
+    square = t * t  # in place from here: a fresh array costs more than the arithmetic
+    t *= -2
+    t += 3
+    square *= t
+    return square
 
 
 class Waves:

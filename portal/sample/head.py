@@ -67,9 +67,7 @@ class Person:
         rough = Grid(round(grid.rows * grid.pixel / 3), round(grid.columns * grid.pixel / 3), 3.0)
         coarse, fine = self.coarse.at(rough.x, rough.y, z), self.fine.at(rough.x, rough.y, z)
         start = (grid.x, grid.y + CENTRE[1], np.full_like(grid.x, z))
-        x, y, height = (
-            axis + refine(slow + fast, grid) for axis, slow, fast in zip(start, coarse, fine, strict=True)
-        )
+        x, y, height = (axis + refine(slow + fast, grid) for axis, slow, fast in zip(start, coarse, fine, strict=True))
         grey, white, t1 = template.sample(x, y, height)
         if z < -29:  # the tips of the frontal lobe that still show here lie above the nose, where the face is drawn
             keep = 1 - smoothstep(8, 12, y) * smoothstep(26, 20, np.abs(x))

@@ -30,7 +30,7 @@ class Contrast:
 
 CONTRASTS = {
     "CORPD_FBK": Contrast(0.95, 0.76, 0.37, 0.58, 0.80, 0.09, 0.11, 0.04, 0.40, 0.22),
-    "CORPDFS_FBK": Contrast(0.17, 0.125, 0.36, 0.58, 1.0, 0.07, 0.08, 0.04, 0.28, 0.75),
+    "CORPDFS_FBK": Contrast(0.18, 0.125, 0.33, 0.54, 0.92, 0.07, 0.08, 0.04, 0.28, 0.75),
 }
 
 
@@ -48,7 +48,9 @@ class Canvas:
         self.tint(smoothstep(half, -half, distance), value)
 
     def tint(self, alpha: Field, value: Field | float) -> None:
-        self.signal += alpha * (value - self.signal)
+        difference = value - self.signal
+        difference *= alpha
+        self.signal += difference
 
     def noise(self, *scales: float) -> Field:
         return self.section.grid.noise(self.rng, *scales)
@@ -87,7 +89,7 @@ class Knee:
         self.draw_cruciates(canvas, section)
         self.draw_bands(canvas, section)
         end = grid.rows * grid.pixel / 2
-        canvas.signal *= smoothstep(end, end - 22, np.abs(grid.y))
+        canvas.signal *= smoothstep(end, end - 12, np.abs(grid.y))
         return canvas.signal[:, ::-1] if self.left else canvas.signal
 
     def draw_fat(self, canvas: Canvas, s: Section) -> None:
@@ -113,10 +115,12 @@ class Knee:
         for index, outline in enumerate(s.muscles):
             lean = 0.14 if index % 2 else -0.14
             fibres = canvas.streaks(0.7, 9.0, lean)
-            strands = smoothstep(1.7, 2.6, canvas.streaks(0.55, 8.0, lean)) + 0.6 * smoothstep(1.9, 2.4, canvas.streaks(1.2, 14.0, lean))
-            belly = np.maximum(np.maximum(outline + 0.5 * canvas.noise(5.0), s.fascia + 0.9), 1.8 - bones)
-            flesh = c.muscle * (1 + 0.08 * fibres + 0.05 * canvas.noise(4.0))
-            canvas.paint(belly, flesh + strands * 0.40 * (c.fat - flesh), 1.2)
+            strands = smoothstep(1.4, 2.6, canvas.streaks(0.55, 8.0, lean)) + smoothstep(
+                1.8, 2.3, canvas.streaks(1.0, 16.0, lean)
+            )
+            belly = np.maximum(np.maximum(outline + 0.9 * canvas.noise(4.0), s.fascia + 0.9), 1.8 - bones)
+            flesh = c.muscle * (1 + 0.10 * fibres + 0.06 * canvas.noise(4.0))
+            canvas.paint(belly, flesh + np.minimum(strands, 1) * 0.5 * (c.fat - flesh), 1.6)
 
     def draw_joint(self, canvas: Canvas, s: Section) -> None:
         """The capsule with its fat, the notch, and the fluid between the bones."""
@@ -124,7 +128,7 @@ class Knee:
         synovium = (0.5 * c.fat + 0.5 * c.muscle) * (1 + 0.12 * canvas.noise(1.0, 2.5))
         between = np.maximum(np.maximum(s.femur, s.tibia) - 14, np.abs(x) - 41)
         canvas.paint(np.maximum(between, np.abs(z - 3) - 12), synovium, 3.0)
-        notch = np.hypot(x / 12, (z - 8) / 17) * 12 - 12 + 0.5 * max(s.depth - 10, 0)
+        notch = (np.hypot(x / 12, (z - 8) / 17) - 1) * 12 + np.float32(0.5 * max(s.depth - 10, 0))
         canvas.paint(notch, 0.95 * synovium, 2.5)
         gap = np.maximum(np.maximum(s.femur, s.tibia) - 5.5, np.abs(x) - 38 + 0.3 * abs(s.depth))
         canvas.paint(gap, c.fluid * (0.85 + 0.07 * canvas.noise(1.2)), 1.0)
@@ -136,10 +140,17 @@ class Knee:
         c, x, z = self.contrast, s.x, s.z
         gristle = c.cartilage * (1 + 0.06 * canvas.noise(0.8))
         top = s.femur_bottom
-        thickness = CARTILAGE * smoothstep(top + 12, top + 3, z) * smoothstep(8.5 - max(s.depth - 6, 0), 12 - max(s.depth - 6, 0), np.abs(x))
+        thickness = (
+            CARTILAGE
+            * smoothstep(top + 12, top + 3, z)
+            * smoothstep(8.5 - max(s.depth - 6, 0), 12 - max(s.depth - 6, 0), np.abs(x))
+        )
         for distance, layer in (
             (s.femur, thickness),
-            (s.tibia, CARTILAGE * smoothstep(8, 12, np.abs(x)) * smoothstep(37.5, 33, np.abs(x)) * smoothstep(-10, -7, z)),
+            (
+                s.tibia,
+                CARTILAGE * smoothstep(8, 12, np.abs(x)) * smoothstep(37.5, 33, np.abs(x)) * smoothstep(-10, -7, z),
+            ),
         ):
             canvas.paint(np.maximum(distance - layer, 0.1 - layer), gristle)
             rim = smoothstep(0.45, 0.1, np.abs(distance - layer)) * smoothstep(1.2, 2.0, layer)
@@ -155,7 +166,9 @@ class Knee:
             dx, dy = side * x - 20.5, (s.depth + 2) * 0.84
             radius = np.hypot(dx, dy)
             middle = 0.5 * (s.tibia - s.femur)  # 0 half way between the bones
-            wedge = np.maximum(np.maximum(inner - radius, radius - outer), np.abs(middle) - 0.5 * (radius - inner) - 0.3)
+            wedge = np.maximum(
+                np.maximum(inner - radius, radius - outer), np.abs(middle) - 0.5 * (radius - inner) - 0.3
+            )
             wedge = np.maximum(wedge, np.maximum(4 - dx - 1.3 * abs(dy), np.abs(z - 1.5) - 8))
             canvas.paint(np.maximum(wedge, floor), c.meniscus * (1 + 0.25 * canvas.noise(0.9)), 0.7)
 
@@ -217,8 +230,8 @@ class Knee:
         line = spline(path, 3, closed=False)
         columns = np.flatnonzero((np.abs(s.x - line[:, 0].mean()) < np.ptp(line[:, 0]) / 2 + 3).any(axis=0))
         part = np.s_[:, columns[0] : columns[-1] + 1]
-        widths = half_width * np.sin(np.linspace(0.25, np.pi - 0.25, len(line), dtype=np.float32)) ** 0.4
-        band = line_distance(s.x[part], s.z[part], line, widths)
+        taper = np.sin(np.linspace(0.25, np.pi - 0.25, len(line))) ** 0.4
+        band = line_distance(s.x[part], s.z[part], line, (half_width * taper).astype(np.float32))
         half = max(s.grid.pixel, 0.6) / 2
         alpha = smoothstep(half, -half, np.maximum(band, 0.3 - s.bones[part]))
         canvas.signal[part] += alpha * (self.contrast.ligament - canvas.signal[part])

@@ -6,7 +6,7 @@ import numpy as np
 
 from portal.sample import knee_outlines as drawn
 from portal.sample.fields import Field, Grid, Waves, smoothstep
-from portal.sample.shapes import Points, between, polygon_distance, refine, spline
+from portal.sample.shapes import Outlines, Points, between, polygon_distance, refine, spline
 
 COARSE = 1.5
 FEMUR_BOTTOM = ((-24, 3, 16, 28), (8.5, 1.5, 6.5, 17.5))
@@ -46,19 +46,19 @@ def cut(grid: Grid, depth: float, size: float, bend: Waves) -> Section:
     x = x + 0.07 * np.clip(z - 30, 0, None)  # the thigh leans to the side
     skin = leg(x, z, depth)
     fat = 6.5 + 3.0 * smoothstep(-20, 60, x) + 3.0 * smoothstep(20, 110, z) * smoothstep(0, 40, np.abs(x))
-    fields = [
-        x,
-        z,
-        skin,
-        skin + fat,
-        bone(x, z, depth, drawn.FEMUR, (drawn.FEMUR_BACK, drawn.FEMUR_FRONT)),
-        bone(x, z, depth, drawn.TIBIA, (drawn.TIBIA_BACK, drawn.TIBIA_FRONT)),
-        fibula(x, z, depth),
-        patella(x, z, depth),
-    ]
+    coarse_fields = {
+        "x": x,
+        "z": z,
+        "skin": skin,
+        "fascia": skin + fat,
+        "femur": bone(x, z, depth, drawn.FEMUR, (drawn.FEMUR_BACK, drawn.FEMUR_FRONT)),
+        "tibia": bone(x, z, depth, drawn.TIBIA, (drawn.TIBIA_BACK, drawn.TIBIA_FRONT)),
+        "fibula": fibula(x, z, depth),
+        "patella": patella(x, z, depth),
+    }
     muscles = [polygon_distance(x, z, spline(between(outlines, depth), 3)) for outlines in drawn.MUSCLES]
-    fine = [refine(field, grid) for field in fields + muscles]
-    return Section(grid, depth, *fine[:8], tuple(fine[8:]))
+    fields = {name: refine(values, grid) for name, values in coarse_fields.items()}
+    return Section(grid, depth, **fields, muscles=tuple(refine(muscle, grid) for muscle in muscles))
 
 
 def leg(x: Field, z: Field, depth: float) -> Field:
@@ -68,14 +68,14 @@ def leg(x: Field, z: Field, depth: float) -> Field:
     return np.abs(x - 1.0) - width * np.clip(1 - np.abs(depth / front) ** 2.6, 0.02, 1) ** 0.5
 
 
-def bone(x: Field, z: Field, depth: float, outlines: dict[float, Points], limits: tuple[Points, Points]) -> Field:
+def bone(x: Field, z: Field, depth: float, outlines: Outlines, limits: tuple[Points, Points]) -> Field:
     """To a bone: inside its outline, before its back and behind its front surface, which curve away to the sides."""
     flat = polygon_distance(x, z, spline(between(outlines, depth)))
     back, front = (np.interp(z, line[:, 0], line[:, 1]).astype(np.float32) for line in limits)
-    round_off = np.minimum(x**2 / 90, 14)
-    condyles = 5 * np.exp(-(((np.abs(x) - 22) / 9) ** 2)) * smoothstep(70, 30, np.abs(z))
-    behind = (back - condyles + 0.6 * round_off - depth) * 1.6
-    return soft_maximum(soft_maximum(flat, behind, 6.0), (depth - front + round_off) * 1.6, 6.0)
+    round_off = np.minimum(x * x / 90, 14).astype(np.float32)
+    condyles = 5 * np.exp(-np.square((np.abs(x) - 22) / 9)) * smoothstep(70, 30, np.abs(z))
+    behind = ((back - condyles + 0.6 * round_off - depth) * 2.5).astype(np.float32)
+    return soft_maximum(soft_maximum(flat, behind, 6.0), (depth - front + round_off) * 2.5, 6.0)
 
 
 def soft_maximum(a: Field, b: Field, radius: float) -> Field:
@@ -94,7 +94,9 @@ def fibula(x: Field, z: Field, depth: float) -> Field:
 def patella(x: Field, z: Field, depth: float) -> Field:
     width = 22.5 + 0.30 * np.clip(z - 30, -22, 12)
     height = np.where(z > 30, 19.0, 22.0)
-    shape = np.sqrt((np.abs(x / width) ** 2.2 + np.abs((z - 30) / height) ** 2.2) ** (2 / 2.2) + ((depth - 46) / 14) ** 2)
+    shape = np.sqrt(
+        (np.abs(x / width) ** 2.2 + np.abs((z - 30) / height) ** 2.2) ** (2 / 2.2) + ((depth - 46) / 14) ** 2
+    )
     return (shape - 1) * 18
 
 

@@ -105,7 +105,10 @@ class Scanner:
         p = self.protocol
         coarse = self.resolve(picture) * self.background
         sampled = to_kspace(coarse * self.sensitivities(depth))
-        sampled += np.float32(p.noise) * self.rng.standard_normal((*sampled.shape, 2), dtype=np.float32).view(np.complex64)[..., 0]
+        sampled += (
+            np.float32(p.noise)
+            * self.rng.standard_normal((*sampled.shape, 2), dtype=np.float32).view(np.complex64)[..., 0]
+        )
         sampled[..., : p.measured.start] = 0
         sampled[..., p.measured.stop :] = 0
         return digitise(sampled, p.noise) * np.float32(p.scale)
@@ -136,22 +139,26 @@ def background_phase(y: Field, x: Field, rng: np.random.Generator) -> KSpace:
     """The slowly varying phase that field inhomogeneity leaves."""
     a, b, c, d, e = rng.uniform(-1, 1, 5)
     v, u = y / 120, x / 120
-    return np.exp(1j * (0.8 * a * v + 0.8 * b * u + 0.7 * c * u * v + 0.7 * d * (u**2 - v**2) + 0.5 * e * (u**3 - v))).astype(np.complex64)
+    return np.exp(
+        1j * (0.8 * a * v + 0.8 * b * u + 0.7 * c * u * v + 0.7 * d * (u**2 - v**2) + 0.5 * e * (u**3 - v))
+    ).astype(np.complex64)
 
 
 def digitise(signal: KSpace, noise: float) -> KSpace:
     """The converter's fixed step, far below the noise: it is why real k-space compresses at all."""
-    step = np.float32(2.0 ** np.floor(np.log2(noise / 32)))
+    step = np.float32(2.0 ** np.floor(np.log2(noise / 16)))
     return (np.round(signal.view(np.float32) / step) * step + np.float32(0.0)).view(np.complex64)
 
 
-def emulate_single_coil(kspace: KSpace, size: int) -> KSpace:
-    """One coil from many: the fixed complex weights whose sum best resembles the combined picture. → (readout, phase)"""
-    images = crop(to_image(kspace), size, size)[:, ::4, ::4].reshape(len(kspace), -1)
+def emulate_single_coil(kspace: KSpace, protocol: Protocol) -> KSpace:
+    """One coil from many: the fixed weights whose sum best resembles the combined picture. → (readout, phase)"""
+    images = crop(to_image(kspace), protocol.size, protocol.size)[:, ::4, ::4].reshape(len(kspace), -1)
     combined = np.sqrt((np.abs(images) ** 2).sum(axis=0))
-    reference = combined * np.exp(1j * np.angle(images[0] * np.conj(images[0, np.abs(images[0]).argmax()])))
+    strongest = images[np.abs(images).sum(axis=1).argmax()]
+    reference = combined * np.exp(1j * np.angle(strongest))
     weights = np.linalg.lstsq(images.T, reference, rcond=None)[0]
-    return np.tensordot(weights.astype(np.complex64), kspace, axes=1)
+    single = np.tensordot(weights / protocol.scale, kspace, axes=1).astype(np.complex64)
+    return digitise(single, protocol.noise) * np.float32(protocol.scale)
 
 
 def equispaced_mask(width: int, acceleration: int, low: float, offset: int) -> NDArray[np.bool_]:

@@ -6,10 +6,12 @@ Distances to outlines are computed on a coarse grid and interpolated by cubics: 
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from portal.sample.fields import Field, Grid
 
-Points = np.ndarray  # float32 (point, 2): x, y
+Points = NDArray[np.float32]  # (point, 2): x, y
+Outlines = dict[float, Points]  # by depth
 
 
 def spline(points: Points, steps: int = 4, closed: bool = True) -> Points:
@@ -25,7 +27,7 @@ def spline(points: Points, steps: int = 4, closed: bool = True) -> Points:
     return (line if closed else np.concatenate([line, points[-1:]])).astype(np.float32)
 
 
-def between(outlines: dict[float, Points], depth: float) -> Points:
+def between(outlines: Outlines, depth: float) -> Points:
     """The outline at a depth between those that were drawn, which have equally many points."""
     depths = sorted(outlines)
     stack = np.array([outlines[d] for d in depths], np.float32)
@@ -60,25 +62,32 @@ def line_distance(x: Field, y: Field, line: Points, widths: Field | None = None)
     return best
 
 
-@lru_cache(maxsize=8)
-def cubic_weights(fine: int, coarse: int) -> Field:
-    """Matrix (fine, coarse) that interpolates a line of samples over the same length by cubics."""
+@lru_cache(maxsize=16)
+def cubic_taps(fine: int, coarse: int) -> tuple[tuple[NDArray[np.intp], Field], ...]:
+    """For each of `fine` places along a line of `coarse` samples: four neighbours and their weights."""
     place = np.clip((np.arange(fine) + 0.5) * coarse / fine - 0.5, 0, coarse - 1)
-    base = np.minimum(np.floor(place), coarse - 2).astype(int)
+    base = np.minimum(np.floor(place), coarse - 2).astype(np.intp)
     t = place - base
-    weights = np.zeros((fine, coarse))
-    kernel = (
+    weights = (
         (-t + 2 * t**2 - t**3) / 2,
-        (2 - 5 * t**2 + 3 * t**3) / 2,
+        1 - 2.5 * t**2 + 1.5 * t**3,
         (t + 4 * t**2 - 3 * t**3) / 2,
-        (-(t**2) + t**3) / 2,
+        (t**3 - t**2) / 2,
     )
-    for offset, value in zip((-1, 0, 1, 2), kernel, strict=True):
-        np.add.at(weights, (np.arange(fine), np.clip(base + offset, 0, coarse - 1)), value)
-    return weights.astype(np.float32)
+    return tuple(
+        (np.clip(base + step, 0, coarse - 1), weight.astype(np.float32))
+        for step, weight in zip((-1, 0, 1, 2), weights, strict=True)
+    )
 
 
 def refine(field: Field, grid: Grid) -> Field:
-    """A coarse field on a finer grid over the same area."""
-    down, across = cubic_weights(grid.rows, field.shape[0]), cubic_weights(grid.columns, field.shape[1])
-    return down @ field @ across.T
+    """A coarse field on a finer grid over the same area. Not a matrix product: its threads would fight the pool's."""
+    wide = np.zeros((len(field), grid.columns), np.float32)
+    for index, weight in cubic_taps(grid.columns, field.shape[1]):
+        wide += field[:, index] * weight
+    fine, rows = np.zeros((grid.rows, grid.columns), np.float32), np.empty((grid.rows, grid.columns), np.float32)
+    for index, weight in cubic_taps(grid.rows, len(field)):
+        np.take(wide, index, axis=0, out=rows, mode="clip")
+        rows *= weight[:, None]
+        fine += rows
+    return fine

@@ -62,7 +62,7 @@ def multicoil_file(scan: Scan) -> bytes:
 def singlecoil_file(scan: Scan) -> bytes:
     """The same scan as one coil would have heard it, with its own reconstruction beside that of all coils."""
     size = scan.protocol.size
-    kspace = np.stack([emulate_single_coil(part, size) for part in scan.kspace])
+    kspace = np.stack([emulate_single_coil(part, scan.protocol) for part in scan.kspace])
     single = np.abs(crop(to_image(kspace), size, size)).astype(np.float32)
     return write(scan, {"kspace": kspace, "reconstruction_esc": single, "reconstruction_rss": scan.reconstruction()})
 
@@ -131,7 +131,9 @@ def header(scan: Scan) -> bytes:
     </reconSpace>
     <trajectory>cartesian</trajectory>
     <encodingLimits>
-      <kspace_encoding_step_1><minimum>0</minimum><maximum>{lines - 1}</maximum><center>{lines // 2}</center></kspace_encoding_step_1>
+      <kspace_encoding_step_1>
+        <minimum>0</minimum><maximum>{lines - 1}</maximum><center>{lines // 2}</center>
+      </kspace_encoding_step_1>
       <slice><minimum>0</minimum><maximum>{len(scan.kspace) - 1}</maximum><center>0</center></slice>
     </encodingLimits>
   </encoding>
