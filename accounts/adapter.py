@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from xml.etree import ElementTree
 
 import qrcode
 from allauth.account.adapter import DefaultAccountAdapter
@@ -100,9 +99,8 @@ class SecondFactorAdapter(DefaultMFAAdapter):
     def build_totp_svg(self, url: str) -> str:
         """A picture that may stand in the page itself, for the policy on contents allows no data: URLs. White behind
         the black in both schemes, so that every camera reads it."""
-        picture = qrcode.make(url, image_factory=SvgPathFillImage, border=2).get_image()
-        picture.attrib |= {"role": "img", "aria-label": "QR code of the secret below", "width": "220", "height": "220"}
-        return ElementTree.tostring(picture, encoding="unicode")
+        picture = qrcode.make(url, image_factory=SvgPathFillImage, border=2).to_string(encoding="unicode")
+        return picture.replace("<svg ", '<svg role="img" aria-label="QR code of the secret below" ', 1)
 
     def _get_site_name(self) -> str:
         return settings.SITE_NAME

@@ -31,7 +31,8 @@ class StaffSecondFactorMiddleware:
         """The page to which this request must go before the admin, None when it may go on."""
         user = request.user
         if not user.is_authenticated:
-            return led_to("account_login", request)
+            # The admin leads to the sign-in itself.
+            return None
         if not (user.is_active and user.is_staff):
             raise PermissionDenied("The admin is for the maintainers of this site.")
         if not get_adapter().is_mfa_enabled(user, SECOND_FACTORS):

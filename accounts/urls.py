@@ -1,4 +1,4 @@
-"""Addresses below /accounts/, and those of the admin that belong to accounts."""
+"""Addresses below /accounts/."""
 
 from django.urls import include, path
 from django.views.generic import RedirectView
@@ -14,10 +14,4 @@ urlpatterns = [
     path("confirm-email/", views.confirm_address, name="account_email_verification_sent"),
     path("password/reset/confirm/", views.confirm_reset, name="account_confirm_password_reset_code"),
     path("", include("allauth.urls")),
-]
-# Before the admin's own, so that nobody signs in or changes a password past the second factor and the rate limits.
-admin_urlpatterns = [
-    path("login/", RedirectView.as_view(pattern_name="account_login", query_string=True)),
-    path("logout/", views.sign_out_of_admin),
-    path("password_change/", RedirectView.as_view(pattern_name="account_change_password")),
 ]

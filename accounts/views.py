@@ -1,6 +1,7 @@
 """The profile, my data, and the two pages that ask for a code."""
 
 from datetime import UTC, datetime, timedelta
+from email.utils import parseaddr
 from typing import Any
 
 from allauth.account import app_settings
@@ -9,11 +10,12 @@ from allauth.account.internal.flows.signup import complete_signup
 from allauth.account.views import ConfirmEmailVerificationCodeView, ConfirmPasswordResetCodeView
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.adapter import get_adapter as get_provider_adapter
+from allauth.socialaccount.models import SocialAccount
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.db import IntegrityError, transaction
-from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -22,9 +24,17 @@ from django.utils.functional import cached_property
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.forms.kept import forget, keep, kept
+from accounts.forms.kept import Kept, forget, keep, kept
 from accounts.forms.profile import ProfileForm, profile_of
+from accounts.models import Signature, User
 from accounts.services.registration import complete_profile, end_sessions, export_my_data, register
+
+
+class Signed(HttpRequest):
+    """A request of somebody who is signed in."""
+
+    user: User
+
 
 # Profile --------------------------------------------------------------------------------------------------
 
@@ -32,22 +42,19 @@ from accounts.services.registration import complete_profile, end_sessions, expor
 @login_required
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def profile(request: HttpRequest) -> HttpResponse:
+def profile(request: Signed) -> HttpResponse:
     user = request.user
     form = ProfileForm(request.POST or None, initial=profile_of(user))
     if form.is_valid():
         complete_profile(user, **form.answers())
         messages.success(request, "Your profile is saved.")
         return redirect("profile")
-    factors = user.authenticator_set.order_by("pk")
     context = {
         "form": form,
-        "addresses": user.emailaddress_set.order_by("-primary", "email"),
-        "factors": factors.exclude(type=Authenticator.Type.RECOVERY_CODES),
-        "recovery": next((f.wrap() for f in factors if f.type == Authenticator.Type.RECOVERY_CODES), None),
+        "factors": Authenticator.objects.filter(user=user).order_by("pk"),
         "providers": get_provider_adapter().list_providers(request),
-        "connected": user.socialaccount_set.order_by("pk"),
-        "signatures": user.signatures.select_related("version__agreement").order_by("-pk"),
+        "connected": SocialAccount.objects.filter(user=user).order_by("pk"),
+        "signatures": Signature.objects.filter(user=user).select_related("version__agreement").latest_first(),
     }
     return render(request, "accounts/profile.html", context)
 
@@ -55,7 +62,7 @@ def profile(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 @require_GET
-def my_data(request: HttpRequest) -> HttpResponse:
+def my_data(request: Signed) -> HttpResponse:
     response = JsonResponse(export_my_data(request.user), json_dumps_params={"indent": 2, "ensure_ascii": False})
     response["Content-Disposition"] = 'attachment; filename="my-data.json"'
     return response
@@ -63,16 +70,11 @@ def my_data(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
+def sign_out_everywhere(request: Signed) -> HttpResponse:
     end_sessions(request.user)
     update_session_auth_hash(request, request.user)
     messages.success(request, "You are signed out everywhere but here.")
     return redirect("profile")
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-def sign_out_of_admin(request: HttpRequest) -> HttpResponse:
-    return HttpResponseRedirect(reverse("account_logout"), preserve_request=True)
 
 
 # Codes ----------------------------------------------------------------------------------------------------
@@ -82,8 +84,13 @@ def tries_left(process: Any) -> int:
     return process.max_attempts - process.state["failed_attempts"]
 
 
-def runs_out(process: Any) -> datetime:
-    return datetime.fromtimestamp(process.state["at"], UTC) + timedelta(seconds=process.timeout)
+def about_the_mail(process: Any) -> dict[str, Any]:
+    """Until when its code works, and from whom it comes."""
+    begun = datetime.fromtimestamp(process.state["at"], UTC)
+    return {
+        "runs_out": begun + timedelta(seconds=process.timeout),
+        "sender": parseaddr(settings.DEFAULT_FROM_EMAIL)[1],
+    }
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -117,25 +124,25 @@ class ConfirmAddressView(ConfirmEmailVerificationCodeView):
         return kwargs
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        more = {"can_change": self.can_change, "runs_out": runs_out(self._process)}
+        more = {"can_change": self.can_change, **about_the_mail(self._process)}
         return super().get_context_data(**kwargs) | more
 
-    def _change_form_valid(self, form: BaseForm) -> HttpResponse:
+    def _change_form_valid(self, form: Any) -> HttpResponse:
         email = form.cleaned_data["email"]
         try:
             with transaction.atomic():
-                if self._process.user is None and not form.account_already_exists:
-                    return self._register_with(email)
+                begun = kept(self.request)
+                if begun and self._process.user is None and not form.account_already_exists:
+                    return self._register(begun, email)
                 return super()._change_form_valid(form)
         except IntegrityError:
             # Somebody registered with the address in this moment.
             self._process.change_to(email, account_already_exists=True)
         return HttpResponseRedirect(reverse("account_email_verification_sent"))
 
-    def _register_with(self, email: str) -> HttpResponse:
+    def _register(self, begun: Kept, email: str) -> HttpResponse:
         """The registration whose address had an account begins for good, with the right address."""
         changes = self._process.state["change_count"] + 1
-        begun = kept(self.request)
         answers = {**begun["answers"], "email": email}
         user = register(**answers, password=begun["password"])
         keep(self.request, answers)
@@ -143,7 +150,7 @@ class ConfirmAddressView(ConfirmEmailVerificationCodeView):
         self.request.session[EMAIL_VERIFICATION_CODE_SESSION_KEY]["change_count"] = changes
         return response
 
-    def _verify_form_valid(self, form: BaseForm) -> HttpResponse:
+    def _verify_form_valid(self, form: Any) -> HttpResponse:
         try:
             with transaction.atomic():
                 response = super()._verify_form_valid(form)
@@ -153,7 +160,7 @@ class ConfirmAddressView(ConfirmEmailVerificationCodeView):
         forget(self.request)
         return response
 
-    def _verify_form_invalid(self, form: BaseForm) -> HttpResponse:
+    def _verify_form_invalid(self, form: Any) -> HttpResponse:
         if tries_left(self._process) > 1:
             return super()._verify_form_invalid(form)
         self._process.record_invalid_attempt()
@@ -179,9 +186,9 @@ class ConfirmResetView(ConfirmPasswordResetCodeView):
         return super().get_form_kwargs() | more
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(**kwargs) | {"runs_out": runs_out(self._process)}
+        return super().get_context_data(**kwargs) | about_the_mail(self._process)
 
-    def form_invalid(self, form: BaseForm) -> HttpResponse:
+    def form_invalid(self, form: Any) -> HttpResponse:
         if tries_left(self._process) > 1:
             return super().form_invalid(form)
         self._process.record_invalid_attempt()

@@ -23,6 +23,8 @@ TWELVE_HINT = "At least 12 characters; a few words are easier to keep than signs
 class HouseWords(forms.Form):
     """Labels and hints of ours; no placeholders."""
 
+    account_already_exists: bool
+
     labels: ClassVar[dict[str, str]] = {}
     hints: ClassVar[dict[str, str]] = {}
     missing: ClassVar[dict[str, str]] = {}

@@ -36,21 +36,27 @@ class ActivateTOTPForm(AskForCode, totp.ActivateTOTPForm):
 
 
 class KeyName(HouseWords):
-    """A name is made fit rather than refused: when it arrives, the device has made the passkey already."""
-
     labels = {"name": "Name"}
     hints = {"name": "So that you know it among others."}
     missing = {"name": "Give it a name"}
 
-    def clean_name(self) -> str:
-        self.cleaned_data["name"] = one_line(only_seen(self.cleaned_data["name"]))[:LONGEST_NAME]
-        return super().clean_name() if hasattr(super(), "clean_name") else self.cleaned_data["name"]
+
+def fit_name(name: str) -> str:
+    """A name is made fit rather than refused: when it arrives, the device has made the passkey already."""
+    return one_line(only_seen(name))[:LONGEST_NAME]
 
 
 class AddWebAuthnForm(KeyName, webauthn.AddWebAuthnForm):
     labels = KeyName.labels | {"passwordless": "Sign in with it alone, without the password"}
     hints = KeyName.hints | {"passwordless": "The device then asks for your finger, face or PIN."}
 
+    def clean_name(self) -> str:
+        self.cleaned_data["name"] = fit_name(self.cleaned_data["name"])
+        return super().clean_name()
+
 
 class EditWebAuthnForm(KeyName, webauthn.EditWebAuthnForm):
     """Renames a passkey."""
+
+    def clean_name(self) -> str:
+        return fit_name(self.cleaned_data["name"])

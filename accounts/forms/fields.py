@@ -45,7 +45,7 @@ class LineField(WrittenField):
     """One line: a name, an institution. It may stand in a mail's header, so it never holds a line break."""
 
     def to_python(self, value: Any) -> str:
-        line = super().to_python(value).strip()
+        line = str(super().to_python(value)).strip()
         if has_unseen(line):
             raise ValidationError(
                 "This has line breaks or characters that cannot be seen. Type it rather than pasting it."
@@ -62,7 +62,7 @@ class ParagraphField(WrittenField):
     widget = forms.Textarea
 
     def to_python(self, value: Any) -> str:
-        text = paragraphs(super().to_python(value))
+        text = paragraphs(str(super().to_python(value)))
         if has_unseen(text, besides="\n\t"):
             raise ValidationError(UNSEEN_IN_TEXT)
         return text

@@ -1,6 +1,7 @@
 """The one place from which mail leaves."""
 
 from accounts.exceptions import Obsolete
+from accounts.mail.account import CODE_LIFETIME
 from accounts.mail.codes import code_of, mint_code
 from accounts.mail.courier import Courier
 from accounts.mail.delivery import deliver_due, deliver_next
@@ -8,6 +9,7 @@ from accounts.mail.outbox import Content, queue, renders
 from accounts.mail.receipts import receipt
 
 __all__ = [
+    "CODE_LIFETIME",
     "Content",
     "Courier",
     "Obsolete",

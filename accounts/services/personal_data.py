@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q
@@ -25,9 +28,11 @@ def account_of(user: User) -> Part:
         "maintainer": user.is_staff,
         "groups": [group.name for group in user.groups.all()],
         "permissions": sorted(user.get_user_permissions()),
-        "addresses": list(user.emailaddress_set.values("email", "verified", "primary")),
-        "second_factors": [factor_of(factor) for factor in user.authenticator_set.order_by("pk")],
-        "providers": list(user.socialaccount_set.values("provider", "uid", "date_joined", "last_login", "extra_data")),
+        "addresses": list(EmailAddress.objects.filter(user=user).values("email", "verified", "primary")),
+        "second_factors": [factor_of(factor) for factor in Authenticator.objects.filter(user=user).order_by("pk")],
+        "providers": list(
+            SocialAccount.objects.filter(user=user).values("provider", "uid", "date_joined", "last_login", "extra_data")
+        ),
         "changed_by_maintainers": changes(object_id=str(user.pk), content_type=ContentType.objects.get_for_model(User)),
         "changed_as_maintainer": changes(user=user),
     }
@@ -40,7 +45,7 @@ def changes(**of: Any) -> list[Part]:
     ]
 
 
-def factor_of(factor: Any) -> Part:
+def factor_of(factor: Authenticator) -> Part:
     return {
         "type": factor.get_type_display(),
         "name": factor.data.get("name", ""),

@@ -1,7 +1,6 @@
 """Registering, telling about oneself, and asking for all that is held about one."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -12,10 +11,9 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from accounts.mail import Obsolete, code_of
+from accounts.exceptions import Obsolete
+from accounts.mail import CODE_LIFETIME, code_of
 from accounts.models import OutgoingMail, User
-
-CODE_LIFETIME = timedelta(seconds=settings.ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT)
 
 
 class CodePurpose(StrEnum):
@@ -55,7 +53,7 @@ def begun_registration(email: str, password: str) -> User | None:
 
 def is_unconfirmed(user: User) -> bool:
     """Whether the account was made by a registration whose address nobody has confirmed."""
-    confirmed = list(user.emailaddress_set.values_list("verified", flat=True))
+    confirmed = list(EmailAddress.objects.filter(user=user).values_list("verified", flat=True))
     return user.last_login is None and bool(confirmed) and not any(confirmed)
 
 

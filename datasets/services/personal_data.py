@@ -39,7 +39,7 @@ def request_of(request: AccessRequest) -> Part:
         "decided_at": request.decided_at,
         "history": [
             {"at": event.pgh_created_at, "status": event.status, "purpose": event.purpose, "reason": event.reason}
-            for event in request.events.all()
+            for event in request.events.all()  # type: ignore[attr-defined]
         ],
     }
 
@@ -54,7 +54,7 @@ def grant_of(grant: AccessGrant) -> Part:
         "reason": grant.reason,
         "history": [
             {"at": event.pgh_created_at, "status": event.status, "ends_at": event.ends_at, "reason": event.reason}
-            for event in grant.events.all()
+            for event in grant.events.all()  # type: ignore[attr-defined]
         ],
     }
 
