@@ -28,16 +28,13 @@ from portal.sample.scanner import (
     to_image,
     to_kspace,
 )
+from portal.sample.texts import TEMPLATE_NOTICE
 
 ROWS, COLUMNS, COILS = 344, 270, 8
 ACCELERATION, CENTRE_SHARE, OFFSET = 4, 0.08, 2
 SEED, HEIGHT = 23, 6.0
 ZOOM = 2
 LARGEST = 60_000
-SOURCE = (
-    "Simulated from the MNI152 template, copyright 1993-2009 Louis Collins, McConnell Brain Imaging Centre, "
-    "Montreal Neurological Institute, McGill University."
-)
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ def caption(piece: Slice, full: Field, undersampled: Field) -> dict[str, object]
         "nmse": round(nmse(full, undersampled), 4),
         "psnr": round(psnr(full, undersampled), 2),
         "ssim": round(ssim(full, undersampled), 4),
-        "source": SOURCE,
+        "source": TEMPLATE_NOTICE,
     }
 
 

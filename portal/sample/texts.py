@@ -11,6 +11,8 @@ menisci, cruciate and collateral ligaments, muscles, fat and skin. It is bent an
 volume, and cut into coronal sections. A section is seen by four receiver coils around the leg, Fourier-transformed,
 given noise, and rounded to the converter's step.
 
+Only a few sections of each examination are kept, so that all of it stays small.
+
 ## What a volume holds
 
 Each HDF5 file is one examination, laid out as in fastMRI:
@@ -27,16 +29,24 @@ The readout is oversampled twice, and the outermost phase columns were not measu
 upside down, as in the real data: flip them to show a picture.
 """
 
+# The template's licence asks that its copyright be named wherever it goes.
+TEMPLATE_NOTICE = (
+    "Simulated from the ICBM152 2009a template, copyright 1993–2004 Louis Collins, McConnell Brain Imaging Centre, "
+    "Montreal Neurological Institute, McGill University."
+)
+
 BRAIN_SUMMARY = "Simulated axial scans of the head: T1, T1 with contrast agent, T2 and FLAIR, 4 or 8 coils."
 
-BRAIN_DESCRIPTION = """\
+BRAIN_DESCRIPTION = f"""\
 These scans are **simulated**: no patient was measured. They exist so that this site can be tried from registration to
 the last byte, and so that programs that read raw MRI data have something of the right shape to read.
 
 Each brain is the MNI152 average of 152 people, deformed a little differently for each volume and sharpened into grey
 matter, white matter and fluid. Skull, scalp and eyes, which the average does not have, are drawn around it. Four
 contrasts are mixed from the tissues. A slice is seen by four or eight receiver coils around the head,
-Fourier-transformed, given noise, and rounded to the converter's step.
+Fourier-transformed, given noise, and rounded to the converter's step. {TEMPLATE_NOTICE}
+
+Only a few slices of each examination are kept, so that all of it stays small.
 
 ## What a volume holds
 
@@ -64,12 +74,12 @@ Fonov V, Evans AC, Botteron K, et al. Unbiased average age-appropriate atlases f
 """
 
 KNEE_NOTES = """\
-The first release of simulated knees. Five volumes are fully sampled; the two of the test split keep every fourth
-column and the central 8 %. The single-coil archive holds the validation volumes once more, as one coil would have
-heard them.
+The first release of simulated knees. Five scans are fully sampled. Of the two in the test split one keeps every fourth
+column and the central 8 %, the other every eighth and the central 4 %. The single-coil archive holds the validation
+scans once more, as one coil would have heard them.
 """
 
 BRAIN_NOTES = """\
-The first release of simulated heads. Six volumes are fully sampled; the two of the test split keep every fourth
-column and the central 8 %, or every eighth and the central 4 %.
+The first release of simulated heads. Six scans are fully sampled. Of the two in the test split one keeps every fourth
+column and the central 8 %, the other every eighth and the central 4 %.
 """
