@@ -9,9 +9,11 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
 
+from accounts.address import AddressUnknown
 from datasets.exceptions import PartDown
 from datasets.views.catalog import edition
 from datasets.views.contents import Catalogue
+from datasets.views.figures import figures
 from portal.context import facts
 
 # A part of the site that is away, rather than a mistake of ours. In seconds: when to try again.
@@ -22,7 +24,7 @@ RETRY_AFTER = 60
 @require_safe
 @transaction.non_atomic_requests
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "home.html", {"edition": edition(), "catalogue": Catalogue()})
+    return render(request, "home.html", {"edition": edition(), "catalogue": Catalogue(), "figures": figures()})
 
 
 @require_safe
@@ -45,7 +47,8 @@ def cite(request: HttpRequest) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Without the request: its host may be the lie that was refused."""
-    return HttpResponse(render_to_string("400.html", {"site": facts()}), status=400)
+    sentence = str(exception) if isinstance(exception, AddressUnknown) else ""
+    return HttpResponse(render_to_string("400.html", {"site": facts(), "sentence": sentence}), status=400)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -183,6 +183,19 @@ def markdown(text: str) -> SafeString:
 
 
 @register.filter
+def sentence(reason: str) -> str:
+    """What a maintainer wrote as a reason, with a capital and a full stop."""
+    words = " ".join(reason.split())
+    return f"{words[:1].upper()}{words[1:]}{'' if words.endswith(('.', '!', '?')) else '.'}" if words else ""
+
+
+@register.filter
+def on_two_lines(tagline: str) -> SafeString:
+    """A display title breaks after its first comma, where it breathes."""
+    return mark_safe(escape(tagline).replace(", ", ",<br>", 1))  # noqa: S308 - escaped
+
+
+@register.filter
 def coloured(command: str) -> SafeString:
     """A command with its addresses in the accent, and nothing else of it."""
     return mark_safe(ADDRESS.sub(r'<span class="url">\g<0></span>', escape(command)))  # noqa: S308 - escaped

@@ -17,7 +17,7 @@ from datasets.services.access import standing_of
 from datasets.views import contents
 from datasets.views.panels import download_panel
 
-VOLUMES_A_PAGE = 100
+VOLUMES_A_PAGE = 50
 # pghistory writes an event for every change, whoever makes it; archives are told apart by the newest row.
 EDITION = """
     SELECT (SELECT max(pgh_id) FROM datasets_datasetevent), (SELECT max(pgh_id) FROM datasets_releaseevent),

@@ -1,5 +1,6 @@
 """What the catalogue's pages show, read in a fixed number of queries, each when a template first asks for it."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +15,7 @@ from accounts.models import AgreementVersion
 from datasets.models import Archive, Dataset, Release, Volume
 from datasets.services.access import WaitingTimes, waiting_times
 from datasets.services.standings import waiting_times_of
+from datasets.views.figures import Picture, picture_of
 
 NEWS = 5
 # A picture of an archive's size has as many ticks as fit, and none too small to see.
@@ -53,6 +55,10 @@ class CatalogueRow:
         return known_sum(self.sizes)
 
     @property
+    def picture(self) -> Picture | None:
+        return picture_of(self.dataset.slug)
+
+    @property
     def comb(self) -> str:
         """The archives as ticks on a plate of 100 by 100, each as high as its archive is large: path data."""
         sizes = [size for size in self.sizes if size][:COMB_TICKS]
@@ -74,14 +80,17 @@ class Catalogue:
         datasets = Dataset.objects.listed().annotate(
             current_id=Subquery(current.values("pk")[:1]), current_version=Subquery(current.values("version")[:1])
         )
-        rows = {
-            dataset.current_id or -dataset.pk: CatalogueRow(dataset, dataset.current_version) for dataset in datasets
-        }
-        for release_id, size in Archive.objects.filter(release__in=list(rows)).values_list("release", "size"):
-            rows[release_id].sizes.append(size)
-        for release_id, count in counted(Volume.objects.filter(archive__release__in=list(rows))):
-            rows[release_id].volumes = count
-        return list(rows.values())
+        rows = [CatalogueRow(dataset, dataset.current_version) for dataset in datasets]
+        of_release = {row.dataset.current_id: row for row in rows if row.version}  # type: ignore[attr-defined]
+        for release_id, size in Archive.objects.filter(release__in=of_release).values_list("release", "size"):
+            of_release[release_id].sizes.append(size)
+        for release_id, count in counted(Volume.objects.filter(archive__release__in=of_release)):
+            of_release[release_id].volumes = count
+        reviewed = [row for row in rows if row.dataset.access_policy == Dataset.AccessPolicy.REVIEWED]
+        waiting = waiting_times_of(row.dataset.pk for row in reviewed)
+        for row in reviewed:
+            row.waiting = waiting[row.dataset.pk]
+        return rows
 
     @cached_property
     def volumes(self) -> int:
@@ -96,8 +105,10 @@ class Catalogue:
         return known_sum(row.size for row in self.rows)
 
     @cached_property
-    def citations(self) -> list[Dataset]:
-        return [row.dataset for row in self.rows if row.dataset.citation]
+    def citations(self) -> str:
+        """The references of all datasets, each once: Markdown."""
+        references = (part.strip() for row in self.rows for part in re.split(r"\n\s*\n", row.dataset.citation))
+        return "\n\n".join(dict.fromkeys(filter(None, references)))
 
     @cached_property
     def news(self) -> list[News]:
