@@ -7,6 +7,7 @@ from typing import Any
 from allauth.account import app_settings
 from allauth.account.internal.flows.email_verification_by_code import EMAIL_VERIFICATION_CODE_SESSION_KEY
 from allauth.account.internal.flows.signup import complete_signup
+from allauth.account.utils import get_next_redirect_url
 from allauth.account.views import ConfirmEmailVerificationCodeView, ConfirmPasswordResetCodeView
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.adapter import get_adapter as get_provider_adapter
@@ -48,8 +49,9 @@ def profile(request: Signed) -> HttpResponse:
     if form.is_valid():
         complete_profile(user, **form.answers())
         messages.success(request, "Your profile is saved.")
-        return redirect("profile")
+        return redirect(get_next_redirect_url(request) or "profile")
     context = {
+        "next": get_next_redirect_url(request),
         "form": form,
         "factors": Authenticator.objects.filter(user=user).order_by("pk"),
         "providers": get_provider_adapter().list_providers(request),

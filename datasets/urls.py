@@ -2,13 +2,13 @@
 
 from django.urls import URLPattern, path, re_path, register_converter
 
-from datasets.views import catalog, downloads
+from datasets.views import access, agreements, catalog, downloads
 
 
 class VersionConverter:
     """A release's version, such as 2.0. Anything else is no address of the catalogue."""
 
-    regex = r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,9}"
+    regex = r"[0-9][0-9.]{0,19}"
 
     def to_python(self, value: str) -> str:
         return value
@@ -31,6 +31,14 @@ urlpatterns: list[URLPattern] = [
     path("datasets/<slug:slug>/", catalog.dataset_page, name="dataset"),
     path("datasets/<slug:slug>/<version:version>/", catalog.release_page, name="release"),
     path("datasets/<slug:slug>/<version:version>/<name:name>/", catalog.archive_page, name="archive"),
+    path("datasets/<slug:slug>/agreement/", agreements.agreement_page, name="agreement"),
+    path("datasets/<slug:slug>/agreement/<int:number>.txt", agreements.agreement_text, name="agreement_text"),
+    path("datasets/<slug:slug>/ask/", access.ask, name="ask"),
+    path("downloads/", access.downloads, name="downloads"),
+    path("downloads/requests/<int:pk>/withdraw/", access.withdraw_request, name="withdraw_request"),
+    path("downloads/<int:pk>/renew/", access.renew, name="renew"),
+    path("downloads/links/<int:pk>/replace/", access.replace_link, name="replace_link"),
+    path("downloads/links/<int:pk>/mail/", access.mail_link, name="mail_link"),
     path("get/<str:token>/", downloads.below_link, name="get_listing"),
     path("get/<str:token>/<str:name>", downloads.below_link, name="get_file"),
     re_path(r"^get(?:/(?P<rest>(?s:.*)))?\Z", downloads.below_nothing),

@@ -50,6 +50,13 @@ class State(StrEnum):
 SHOWN = {State.ENDING: "ends soon", State.NEW_VERSION: "not signed", State.UNSIGNED: "not signed"}
 
 
+def working_days(count: int | None) -> str:
+    """As it stands in a sentence; empty when unknown."""
+    if not count:
+        return "" if count is None else "less than a working day"
+    return f"{count:,} working day{'' if count == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class WaitingTimes:
     """How many wait now, and how long others waited for a person's decision, in working days; None is unknown."""
@@ -58,6 +65,14 @@ class WaitingTimes:
     decided: int
     median: int | None
     ninth_decile: int | None
+
+    @property
+    def median_words(self) -> str:
+        return working_days(self.median)
+
+    @property
+    def ninth_decile_words(self) -> str:
+        return working_days(self.ninth_decile)
 
 
 @dataclass(frozen=True)

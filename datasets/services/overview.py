@@ -1,0 +1,117 @@
+"""What "My downloads" shows: every dataset of one person, in a constant number of queries."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import Count, Max, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
+from django_countries import countries
+
+from accounts.models import User
+from datasets.exceptions import MoveNotAllowed
+from datasets.models import AccessGrant, Archive, DownloadLink, DownloadRecord, Release
+from datasets.services.downloads import issue_link
+from datasets.services.lists import Listing, commands_for
+from datasets.services.standings import AccessStanding, State, standings_of
+from datasets.services.tokens import address_of
+
+
+@dataclass(frozen=True)
+class Plate:
+    """The commands of one live link."""
+
+    link: DownloadLink
+    address: str
+    archives: int
+    size: int
+    commands: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """One archive that was asked for: how often, and the last request."""
+
+    last: DownloadRecord
+    requests: int
+
+    @property
+    def country(self) -> str:
+        return str(countries.name(self.last.country))
+
+
+@dataclass(frozen=True)
+class Section:
+    standing: AccessStanding
+    plates: list[Plate]
+    fetched: list[Fetched]
+
+
+def overview_of(user: User) -> list[Section]:
+    standings = standings_of(user)
+    plates = _plates([standing.grant for standing in standings if standing.grant and _may_use(standing)])
+    fetched = _fetched(user)
+    return [Section(found, plates[found.dataset.pk], fetched[found.dataset.pk]) for found in standings]
+
+
+def issue_missing_links(user: User) -> None:
+    """Links for releases that were published after access was granted, or whose link was revoked alone."""
+    linked = DownloadLink.objects.live().filter(grant=OuterRef("pk")).values("release")
+    published = Release.objects.published().filter(dataset=OuterRef("dataset")).exclude(pk__in=linked)
+    grants = AccessGrant.objects.current().filter(user=user).annotate(missing=Subquery(published.values("pk")[:1]))
+    for grant in grants.filter(missing__isnull=False):
+        for release in Release.objects.published().filter(dataset=grant.dataset_id):
+            _issue(grant, release)
+
+
+def _issue(grant: AccessGrant, release: Release) -> None:
+    try:
+        issue_link(grant, release)
+    except MoveNotAllowed:
+        # Revoked in this moment: the page will say so.
+        return
+
+
+def _may_use(standing: AccessStanding) -> bool:
+    return standing.state in {State.ACTIVE, State.ENDING}
+
+
+def _plates(grants: Iterable[AccessGrant]) -> dict[int, list[Plate]]:
+    """By dataset, the newest release first."""
+    archives = Archive.objects.verified().filter(release=OuterRef("release")).order_by().values("release")
+    links = (
+        DownloadLink.objects.live()
+        .filter(grant__in=list(grants), release__status=Release.Status.PUBLISHED)
+        .select_related("release__dataset")
+        .annotate(
+            archives=Coalesce(Subquery(archives.annotate(n=Count("pk")).values("n")), 0),
+            size=Coalesce(Subquery(archives.annotate(n=Sum("size")).values("n")), 0),
+        )
+        .order_by("-release__published_at", "-release__id")
+    )
+    plates = defaultdict(list)
+    for link in links:
+        plates[link.release.dataset_id].append(_plate(link, link.archives, link.size))
+    return plates
+
+
+def _plate(link: DownloadLink, archives: int, size: int) -> Plate:
+    release, address = link.release, address_of(link)
+    # The commands name the link and no file, so that no file need be read here.
+    listing = Listing(release.dataset.slug, release.dataset.name, release.version, address, (), [])
+    return Plate(link, address, archives, int(size), commands_for(listing))
+
+
+def _fetched(user: User) -> dict[int, list[Fetched]]:
+    """By dataset, what was asked for last first; through whichever link."""
+    asked = DownloadRecord.objects.filter(link__grant__user=user).order_by().values("archive")
+    counts = {row["last"]: row["requests"] for row in asked.annotate(requests=Count("pk"), last=Max("pk"))}
+    fetched = defaultdict(list)
+    for record in _records(counts):
+        fetched[record.archive.release.dataset_id].append(Fetched(record, counts[record.pk]))
+    return fetched
+
+
+def _records(keys: Iterable[int]) -> QuerySet[DownloadRecord]:
+    records = DownloadRecord.objects.filter(pk__in=list(keys)).select_related("archive__release")
+    return records.order_by("-issued_at", "-pk")
