@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime, timedelta
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -17,15 +17,6 @@ PATIENCE = timedelta(days=3)
 
 def end_of_patience() -> datetime:
     return timezone.now() + PATIENCE
-
-
-class MailQuerySet(WorkQuerySet["OutgoingMail"]):
-    def waiting(self) -> Self:
-        """Not sent yet, whether due or not."""
-        return self.filter(state__in=Work.OPEN)
-
-    def failed(self) -> Self:
-        return self.filter(state=Work.State.FAILED)
 
 
 class OutgoingMail(Work):
@@ -48,7 +39,8 @@ class OutgoingMail(Work):
         default=end_of_patience, editable=False, help_text="A server that is still down then fails the mail."
     )
 
-    objects: ClassVar[MailQuerySet] = MailQuerySet.as_manager()  # type: ignore[assignment]
+    # Work's own manager; only its rows are named here.
+    objects: ClassVar[WorkQuerySet["OutgoingMail"]]
 
     class Meta(Work.Meta):
         abstract = False

@@ -34,6 +34,9 @@ class WorkQuerySet(models.QuerySet[Row], Generic[Row]):
         # The first condition is the index's own, word for word.
         return self.filter(state__in=Work.OPEN).filter(waiting | abandoned)
 
+    def failed(self) -> Self:
+        return self.filter(state=Work.State.FAILED)
+
     def claim(self, *, lease: timedelta) -> Row | None:
         """Take the row that is due longest, committed before anything is done with it; None when none is due.
 

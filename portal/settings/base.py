@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import environ
-import structlog
 from celery.schedules import schedule
 from csp.constants import NONE, SELF
 
@@ -283,33 +282,24 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 PGHISTORY_MIDDLEWARE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 
-# Logs: one JSON line an event, on standard output. Paths are never logged, for links are secrets; views are.
+# Logs: one JSON object a line. Paths are never logged, for links are secrets; views are (portal.logs).
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
-LOG_PROCESSORS = [
-    structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_logger_name,
-    structlog.stdlib.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "json": {
-            "()": "portal.logs.JsonFormatter",
-            "foreign_pre_chain": LOG_PROCESSORS,
-            "processors": [
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(),
-            ],
-        }
-    },
+    "formatters": {"json": {"()": "portal.logs.JsonFormatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
-        # Django's own request lines carry the path; RequestLogMiddleware writes one without it.
-        "django.request": {"level": "ERROR", "handlers": ["console"], "propagate": False},
+        # In the place of Django's own handlers, which print paths and mail them to admins.
+        "django": {"handlers": [], "propagate": True},
+        "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
+        # RequestLogMiddleware writes a line a request, refusals included.
+        "django.request": {"level": "ERROR"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
+        # The sweeper alone would fill them, three lines every ten seconds.
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
     },
 }
