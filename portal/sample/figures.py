@@ -130,12 +130,12 @@ def enlarge(values: Field, how: Image.Resampling) -> Image.Image:
     return grey(values).resize((COLUMNS * ZOOM, ROWS * ZOOM), how)
 
 
-def encode(picture: Image.Image) -> bytes:
-    """WebP, of the best quality that stays small enough."""
-    for quality in range(88, 20, -4):
+def encode(picture: Image.Image, largest: int = LARGEST) -> bytes:
+    """WebP, of the best quality that stays below so many bytes; of the least where none does."""
+    for quality in range(88, 8, -4):
         buffer = io.BytesIO()
         picture.convert("RGB").save(buffer, "WEBP", quality=quality, method=6)
-        if buffer.tell() <= LARGEST:
+        if buffer.tell() <= largest:
             break
     return buffer.getvalue()
 

@@ -6,6 +6,7 @@ nilearn itself is never imported: its dependencies are many and none of them is 
 import gzip
 import importlib.util
 import struct
+import zlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from portal.sample.fields import Field
 
 HEADER_BYTES = 348
 DTYPES = {2: "u1", 4: "<i2", 8: "<i4", 16: "<f4", 64: "<f8", 256: "i1", 512: "<u2"}
+INSTALL = "Install it without its dependencies: pip install --no-deps nilearn==0.14.1"
 TEMPLATE = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
 
 
@@ -26,16 +28,21 @@ class TemplateMissingError(RuntimeError):
 
 def read_nifti(path: Path) -> tuple[NDArray, NDArray]:
     """A NIfTI-1 volume, axes (x, y, z), and the 3 × 4 matrix from indices to millimetres."""
-    raw = gzip.decompress(path.read_bytes())
-    if len(raw) < HEADER_BYTES or raw[344:347] not in (b"n+1", b"ni1"):
-        raise TemplateMissingError(f"{path} is not a NIfTI-1 file.")
+    try:
+        raw = gzip.decompress(path.read_bytes())
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise TemplateMissingError(f"{path} is damaged ({error}). {INSTALL}") from error
+    if len(raw) < HEADER_BYTES or raw[344:347] != b"n+1":
+        raise TemplateMissingError(f"{path} is not a NIfTI-1 file. {INSTALL}")
     shape = struct.unpack_from("<8h", raw, 40)
     code = struct.unpack_from("<h", raw, 70)[0]
     offset = int(struct.unpack_from("<f", raw, 108)[0])
     affine = np.frombuffer(raw, "<f4", 12, 280).reshape(3, 4)
     if code not in DTYPES:
         raise TemplateMissingError(f"{path} holds numbers of type {code}, which this reader does not know.")
-    size = shape[1 : shape[0] + 1][:3]
+    size = shape[1:4]
+    if len(raw) < offset + int(np.prod(size)) * np.dtype(DTYPES[code]).itemsize:
+        raise TemplateMissingError(f"{path} ends too early. {INSTALL}")
     return np.frombuffer(raw, DTYPES[code], int(np.prod(size)), offset).reshape(size, order="F"), affine
 
 
@@ -76,7 +83,7 @@ def template_folder() -> Path:
     if found is None or not found.submodule_search_locations:
         raise TemplateMissingError(
             "The sample brain is made from the MNI152 template in the nilearn package, which is not installed. "
-            "Install it without its dependencies: pip install --no-deps nilearn==0.14.1"
+            + INSTALL
         )
     return Path(next(iter(found.submodule_search_locations))) / "datasets" / "data"
 
@@ -89,10 +96,7 @@ def load_template() -> Template:
     for kind in ("gm", "wm", "t1"):
         path = folder / TEMPLATE.format(kind)
         if not path.is_file():
-            raise TemplateMissingError(
-                f"nilearn is installed but lacks {path.name}. Install the version that has it: "
-                "pip install --no-deps nilearn==0.14.1"
-            )
+            raise TemplateMissingError(f"nilearn is installed but lacks {path.name}. {INSTALL}")
         values, affine = read_nifti(path)
         volumes[kind] = np.ascontiguousarray(values)
     origin = tuple(float(start) for start in affine[:, 3])
