@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,9 +29,32 @@ class Demo:
 
     folder: Path
     port: int
-    process: subprocess.Popen[bytes]
+    extra: dict[str, str]
+    process: subprocess.Popen[bytes] | None = None
     environment: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Start it, also again in the same folder, and wait until it says that the site is ready."""
+        command = [sys.executable, str(ROOT / "manage.py"), "demo", "--port", str(self.port), "--dir", str(self.folder)]
+        with (self.folder.parent / "output").open("wb") as output:
+            process = self.process = subprocess.Popen(
+                command,
+                cwd=self.folder.parent,
+                env=clean_environment() | self.extra,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        wait_until(lambda: process.poll() is not None or "site is ready" in self.output(), "The demo's start", 300)
+        assert process.poll() is None, self.output()
+        content = json.loads((self.folder / "stack.json").read_text())
+        self.environment, self.secrets = content["environment"], content["secrets"]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it, by default as `kill` does; its exit code."""
+        assert self.process
+        self.process.send_signal(number)
+        return self.process.wait(timeout=40)
 
     @property
     def url(self) -> str:
@@ -82,38 +106,16 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in OWN}
 
 
-def start_demo(outside: Path, port: int, **extra: str) -> Demo:
-    """Start a demo in a folder below `outside`, with more names in its environment if given, and wait for its word."""
-    folder = outside / "data of the demo"
-    command = [sys.executable, str(ROOT / "manage.py"), "demo", "--port", str(port), "--dir", str(folder)]
-    with (outside / "output").open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=outside, env=clean_environment() | extra, stdout=output, stderr=subprocess.STDOUT
-        )
-    demo = Demo(folder, port, process)
-    try:
-        wait_until(lambda: process.poll() is not None or "site is ready" in demo.output(), "The demo's start", 300)
-        assert process.poll() is None, demo.output()
-    except AssertionError:
-        process.terminate()
-        raise
-    content = json.loads((folder / "stack.json").read_text())
-    demo.environment, demo.secrets = content["environment"], content["secrets"]
-    return demo
-
-
 @contextmanager
 def running_demo(**extra: str) -> Iterator[Demo]:
-    """A demo in a folder of its own that is stopped and removed at the end."""
+    """A demo in a folder of its own, with more names in its environment if given, stopped and removed at the end."""
     outside = Path(tempfile.mkdtemp(prefix="portal-demo-"))
+    demo = Demo(outside / "data of the demo", a_free_port(), extra)
     try:
-        demo = start_demo(outside, a_free_port(), **extra)
-        try:
-            yield demo
-        finally:
-            demo.process.terminate()
-            demo.process.wait(timeout=40)
+        demo.start()
+        yield demo
     finally:
+        demo.stop()
         shutil.rmtree(outside, ignore_errors=True)
 
 

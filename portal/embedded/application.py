@@ -11,7 +11,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from portal.embedded.errors import PartFailedError
-from portal.embedded.process import Part, launched
+from portal.embedded.process import Part, end_group, launched
 from portal.embedded.state import LOOPBACK
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -104,7 +104,10 @@ def run_command(*arguments: str, environment: Mapping[str, str], log: Path, prog
         code = process.wait()
     except KeyboardInterrupt:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            end_group(process.pid)
         raise
     if code != 0:
         raise PartFailedError(

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
 import psutil
 
@@ -51,6 +52,11 @@ def launched(command: Sequence[str], *, owner: str = "same", stop_signal: int = 
 def plain_environment() -> dict[str, str]:
     """What any program needs of this process's environment, and nothing that would configure it."""
     return {name: os.environ[name] for name in ("HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "TZ") if name in os.environ}
+
+
+def interrupt(_number: int, _frame: FrameType | None) -> None:
+    """A signal handler: end as at Ctrl-C, which lets everything under way put its things away."""
+    raise KeyboardInterrupt
 
 
 class Running:

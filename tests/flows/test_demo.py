@@ -1,6 +1,5 @@
 """The one command: it starts everything, names what crashes, stops cleanly, and continues after a kill."""
 
-import json
 import os
 import re
 import signal
@@ -13,7 +12,7 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
-from tests.demo import ROOT, Demo, a_free_port, clean_environment, start_demo
+from tests.demo import ROOT, Demo, clean_environment
 from tests.waiting import wait_until
 
 PARTS = {"postgres", "valkey", "bucket", "mailsink", "worker", "beat", "web"}
@@ -67,25 +66,25 @@ def test_port_in_use_is_said_before_anything_starts(demo: Demo, tmp_path: Path) 
     assert not (tmp_path / "d").exists()
 
 
-@pytest.mark.xdist_group("demo")
-def test_killed_demo_leaves_nothing_running_and_the_next_one_continues(tmp_path: Path) -> None:
-    first = start_demo(tmp_path, a_free_port())
-    first.command("shell", "-c", "from accounts.models import User; User.objects.create_user('kept@example.org')")
-    left = first.pids()
-    assert set(left) == PARTS
-    first.process.kill()
-    first.process.wait()
-    second = start_demo(tmp_path, first.port)
-    try:
-        assert not [name for name, pid in left.items() if psutil.pid_exists(pid)]
-        count = "from accounts.models import User; print(User.objects.filter(email='kept@example.org').count())"
-        assert second.command("shell", "-v", "0", "-c", count).stdout.strip() == "1"
-        assert second.secrets == first.secrets
-        began, parts = time.monotonic(), second.pids()
-    finally:
-        second.process.send_signal(signal.SIGINT)
-        code = second.process.wait(timeout=40)
-    assert code == 0
-    assert time.monotonic() - began < 30
-    assert not [name for name, pid in parts.items() if psutil.pid_exists(pid)]
-    assert json.loads((second.folder / "stack.json").read_text())["secrets"] == first.secrets
+def test_killed_demo_leaves_nothing_running_and_the_next_run_continues(demo: Demo) -> None:
+    demo.command("shell", "-c", "from accounts.models import User; User.objects.create_user('kept@example.org')")
+    left, secrets = demo.pids(), demo.secrets
+    demo.stop(signal.SIGKILL)
+    demo.start()
+    assert set(left) == set(demo.pids()) == PARTS
+    assert not [name for name, pid in left.items() if psutil.pid_exists(pid)]
+    assert demo.secrets == secrets
+    count = "from accounts.models import User; print(User.objects.filter(email='kept@example.org').count())"
+    assert demo.command("shell", "-v", "0", "-c", count).stdout.strip() == "1"
+    assert "The sample data are loaded already" in demo.output()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_demo_stops_all_of_it_within_thirty_seconds(demo: Demo, number: signal.Signals) -> None:
+    began, parts = time.monotonic(), demo.pids()
+    assert demo.stop(number) == 0
+    seconds = time.monotonic() - began
+    alive = [name for name, pid in parts.items() if psutil.pid_exists(pid)]
+    demo.start()
+    assert not alive
+    assert seconds < 30

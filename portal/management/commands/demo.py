@@ -1,12 +1,13 @@
 """The whole site on one machine, with one command."""
 
 import argparse
+import shutil
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
@@ -14,10 +15,12 @@ from django.core.management import BaseCommand, CommandError
 
 from portal.embedded import application
 from portal.embedded.errors import StackError
+from portal.embedded.process import interrupt
 from portal.embedded.stack import Stack
 from portal.management.commands.prepare_demo import MAINTAINER
 
 TOTP_SECONDS = 30
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Command(BaseCommand):
@@ -39,7 +42,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.began = time.monotonic()
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        # SIGINT too: a shell starts what it puts in the background with that ignored.
+        for number in SIGNALS:
             signal.signal(number, interrupt)
         stack = Stack(options["dir"], site_port=options["port"], say=self.step)
         try:
@@ -57,13 +61,26 @@ class Command(BaseCommand):
     def start(self, stack: Stack) -> None:
         stack.start(self.step)
         environment = stack.environment()
-        log = stack.path / "log" / "prepare.log"
-        application.run_command(
-            "prepare_demo", "--dir", str(stack.path), environment=environment, log=log, progress=self.step
-        )
+        self.prepare(stack, environment)
         port = stack.site_port or 8000
         stack.run(application.worker(environment), application.beat(environment), application.web(environment, port))
         self.step("The worker, its clock and the web server answer")
+
+    def prepare(self, stack: Stack, environment: Mapping[str, str]) -> None:
+        """Migrations, static files, account and samples, in a process of their own that has the stack's names."""
+        # What a stop in the middle leaves is removed here at the next start.
+        scratch = stack.path / "tmp"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(mode=0o700)
+        application.run_command(
+            "prepare_demo",
+            "--dir",
+            str(stack.path),
+            environment={**environment, "TMPDIR": str(scratch)},
+            log=stack.path / "log" / "prepare.log",
+            progress=self.step,
+        )
+        shutil.rmtree(scratch)
 
     def wait(self, stack: Stack) -> None:
         """Until a signal comes. At a terminal, Enter prints the code of the moment."""
@@ -78,7 +95,7 @@ class Command(BaseCommand):
 
     def stop(self, stack: Stack) -> None:
         # The order is given; a second Ctrl-C would only leave work half done.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         stack.stop()
         self.step("Everything is stopped")
@@ -87,10 +104,6 @@ class Command(BaseCommand):
         """A line with the seconds since the start. Also called from the thread that watches the parts."""
         self.stdout.write(f"{time.monotonic() - self.began:7.1f} s  {sentence}")
         self.stdout.flush()
-
-
-def interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def code_of_the_moment(stack: Stack) -> str:

@@ -1,7 +1,9 @@
 """What `demo` runs between starting the services and the site."""
 
 import argparse
+import hashlib
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,15 @@ from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP
 from django.conf import settings
-from django.core.management import BaseCommand, call_command
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts.models import User
+from portal.embedded.process import interrupt
+from portal.sample import TemplateMissingError
+from portal.sample.load import load_samples
 
 MAINTAINER = "maintainer@example.org"
 
@@ -26,15 +32,33 @@ class Command(BaseCommand):
         parser.add_argument("--dir", type=Path, required=True, help="the demo's folder, with its stack.json")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, interrupt)
         secrets = json.loads((options["dir"] / "stack.json").read_text())["secrets"]
-        waiting = MigrationExecutor(connection).migration_plan(MigrationExecutor(connection).loader.graph.leaf_nodes())
+        executor = MigrationExecutor(connection)
+        waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
         if waiting:
             call_command("migrate", verbosity=0, interactive=False)
         self.stdout.write(f"The database is migrated: {len(waiting)} new steps")
-        call_command("collectstatic", verbosity=0, interactive=False)
-        self.stdout.write("The static files are collected")
-        make_maintainer(password=secrets["maintainer_password"], totp=secrets["maintainer_totp"])
+        self.stdout.write(collect_static(options["dir"] / "static.seen"))
+        maintainer = make_maintainer(password=secrets["maintainer_password"], totp=secrets["maintainer_totp"])
         self.stdout.write(f"The maintainer's account is {MAINTAINER}")
+        try:
+            load_samples(self.stdout.write, by=maintainer)
+        except TemplateMissingError as error:
+            raise CommandError(str(error)) from None
+
+
+def collect_static(record: Path) -> str:
+    """Collect and compress the static files, unless they are as they were when the record was written."""
+    manifest = Path(settings.STATIC_ROOT) / "staticfiles.json"
+    sources = (Path(storage.path(name)) for finder in get_finders() for name, storage in finder.list([]))
+    facts = sorted(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in sources)
+    digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()
+    if manifest.exists() and record.exists() and record.read_text() == f"{digest} {manifest.stat().st_mtime_ns}":
+        return "The static files are as they were"
+    call_command("collectstatic", verbosity=0, interactive=False)
+    record.write_text(f"{digest} {manifest.stat().st_mtime_ns}")
+    return "The static files are collected"
 
 
 @transaction.atomic
