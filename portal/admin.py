@@ -13,7 +13,7 @@ from django.shortcuts import resolve_url
 from django.urls import reverse
 
 # Packages bring pages of their own, some of which show secrets; only these have pages here.
-SHOWN = {"accounts", "admin", "auth", "datasets"}
+ORDER = ("datasets", "accounts", "auth", "admin")
 
 
 class PortalAdminSite(admin.AdminSite):
@@ -33,8 +33,13 @@ class PortalAdminSite(admin.AdminSite):
     ) -> None:
         one = isinstance(model_or_iterable, ModelBase)
         models: list[type[Model]] = [model_or_iterable] if one else list(model_or_iterable)
-        shown = [model for model in models if model._meta.app_label in SHOWN]
+        shown = [model for model in models if model._meta.app_label in ORDER]
         super().register(shown, admin_class, **options)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """What is worked with most comes first."""
+        apps = super().get_app_list(request, app_label)
+        return sorted(apps, key=lambda app: ORDER.index(app["app_label"]))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """There is one way to sign in, with its limits and its second factor."""

@@ -15,7 +15,7 @@ from accounts.admin.decisions import DecidingAdmin, Decision
 from accounts.admin.exporting import Export, ExportingAdmin
 from accounts.admin.history import history
 from accounts.admin.lists import period
-from accounts.admin.marks import hash_groups, link_to, sentences, state
+from accounts.admin.marks import hash_groups, link_to, sentences, state, yes
 from accounts.admin.pages import HouseAdmin, ReadOnlyAdmin, Table, shown_below
 from accounts.models import Agreement, AgreementVersion, Signature, User
 from accounts.services.agreements import publish_version
@@ -50,7 +50,9 @@ class AgreementAdmin(HouseAdmin):
 
 @shown_below(Agreement, permission="accounts.view_agreementversion")
 def versions(agreement: Any) -> Table:
-    rows = agreement.versions.latest_first().only("number", "status", "published_at", "required_from", "editorial")[:20]
+    rows = agreement.versions.latest_first().only(
+        "agreement", "number", "status", "published_at", "required_from", "editorial"
+    )[:20]
     told = [
         (
             link_to("accounts_agreementversion", row.pk, f"Version {row.number}"),
@@ -94,7 +96,7 @@ class VersionForm(forms.ModelForm):
 @admin.register(AgreementVersion)
 class AgreementVersionAdmin(DecidingAdmin):
     form = VersionForm
-    list_display = ["__str__", "how_far", "editorial", "published_at", "required_from"]
+    list_display = ["__str__", "how_far", "is_editorial", "published_at", "required_from"]
     list_select_related = ["agreement"]
     list_filter = ["status", "agreement"]
     search_fields = ["agreement__title"]
@@ -149,6 +151,10 @@ class AgreementVersionAdmin(DecidingAdmin):
     @admin.display(description="state")
     def how_far(self, row: AgreementVersion) -> SafeString:
         return state(row.status)
+
+    @admin.display(description="editorial")
+    def is_editorial(self, row: AgreementVersion) -> str:
+        return yes(row.editorial)
 
     @admin.display(description="SHA-256")
     def hash(self, row: AgreementVersion) -> SafeString:
@@ -209,7 +215,7 @@ class SignatureAdmin(ExportingAdmin, ReadOnlyAdmin):
 @shown_below(User, permission="accounts.view_signature")
 def signatures(user: User) -> Table:
     rows = user.signatures.latest_first().select_related("version__agreement")
-    rows = rows.only("signed_at", "typed_name", "version__number", "version__agreement__title")[:20]
+    rows = rows.only("user", "signed_at", "typed_name", "version__number", "version__agreement__title")[:20]
     told = [(link_to("accounts_signature", row.pk, str(row.version)), row.typed_name, row.signed_at) for row in rows]
     return Table(
         "Signatures",

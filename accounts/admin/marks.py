@@ -43,6 +43,10 @@ def short(value: Any) -> str:
     return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 1]}…"
 
 
+def yes(value: object) -> str:
+    return "yes" if value else "–"
+
+
 def country(code: object) -> str:
     return countries.name(str(code)) or "not recorded"
 

@@ -98,6 +98,8 @@ class HouseAdmin(admin.ModelAdmin):
         obj: Any = None,
     ) -> HttpResponse:
         if obj is not None:
+            # The row's own name, rather than "Change user".
+            context |= {"title": str(obj), "subtitle": None}
             permitted = [make for permission, make in _below.get(self.model, []) if request.user.has_perm(permission)]
             context["tables"] = [make(obj) for make in permitted]
         return super().render_change_form(request, context, add, change, form_url, obj)

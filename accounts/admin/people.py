@@ -7,11 +7,14 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.formats import date_format
+from django.utils.safestring import SafeString
 from django_countries import countries
 
 from accounts.admin.decisions import DecidingAdmin, Decision
 from accounts.admin.exporting import Export, ExportingAdmin
 from accounts.admin.lists import SelectFilter, period
+from accounts.admin.marks import country, state
 from accounts.admin.pages import ReadOnlyAdmin, Table, shown_below
 from accounts.models import User
 from accounts.services.exports import export_people
@@ -62,7 +65,7 @@ class CountryFilter(SelectFilter):
 
 @admin.register(User)
 class UserAdmin(ExportingAdmin, DecidingAdmin):
-    list_display = ["email", "name", "institution", "country", "position", "date_joined", "is_active", "is_staff"]
+    list_display = ["email", "name", "institution", "home", "joined", "standing"]
     list_filter = [period("date_joined", "registered"), "is_active", "is_staff", "position", CountryFilter]
     search_fields = ["email", "name", "institution"]
     search_help_text = "Beginnings of words of the address, the name or the institution: kruger example"
@@ -71,7 +74,7 @@ class UserAdmin(ExportingAdmin, DecidingAdmin):
     export = Export("people", export_people)
     fieldsets = [
         (None, {"fields": ["email", "name", "institution", "country", "position", "research_purpose"]}),
-        ("Account", {"fields": ["is_active", "date_joined", "last_login"]}),
+        ("Account", {"fields": ["standing", "date_joined", "last_login"]}),
         ("Maintainer", {"fields": list(PRIVILEGES)}),
     ]
 
@@ -80,6 +83,20 @@ class UserAdmin(ExportingAdmin, DecidingAdmin):
 
     def describe(self, row: User) -> Sequence[str]:
         return [row.email, row.name, row.institution]
+
+    @admin.display(description="country")
+    def home(self, row: User) -> str:
+        return country(row.country) if row.country else "-"
+
+    @admin.display(description="registered")
+    def joined(self, row: User) -> str:
+        return date_format(row.date_joined, "DATE_FORMAT")
+
+    @admin.display(description="account")
+    def standing(self, row: User) -> SafeString:
+        if not row.is_active:
+            return state("revoked", "disabled")
+        return state("active", "maintainer" if row.is_staff else "active")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """People register themselves, and confirm their address."""
@@ -96,7 +113,7 @@ class UserAdmin(ExportingAdmin, DecidingAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         """An address changes hands only by its owner's confirmation; an account opens and closes by its buttons."""
-        fixed = ["email", "is_active", "date_joined", "last_login"]
+        fixed = ["email", "standing", "date_joined", "last_login"]
         own = obj is not None and obj.pk == request.user.pk
         return fixed if _is_superuser(request) and not own else [*fixed, *PRIVILEGES]
 

@@ -117,9 +117,10 @@ class AccessRequestAdmin(PersonsAdmin):
     left_out = [*PersonsAdmin.left_out, *(f"signature__version__{name}" for name in ("text", "summary", "changes"))]
     list_filter = ["status", "dataset", period("created_at", "asked")]
     decisions = [APPROVE, DECLINE]
-    fields = [
-        *("user", "name", "institution", "country_of", "position", "dataset", "purpose", "signature"),
-        *("how_far", "reason", "created_at", "waited", "decided_at", "decided_by"),
+    fieldsets = [
+        (None, {"fields": ["dataset", "purpose", "signature", "created_at", "waited"]}),
+        ("Person", {"fields": ["user", "name", "institution", "country_of", "position"]}),
+        ("Decision", {"fields": ["how_far", "decided_at", "decided_by", "reason"]}),
     ]
 
     def describe(self, row: AccessRequest) -> Sequence[str]:
@@ -177,9 +178,10 @@ class AccessGrantAdmin(PersonsAdmin):
     list_filter = [StandingFilter, "dataset"]
     linked_by = ["user__id__exact", "dataset__id__exact"]
     decisions = [RENEW, RESEND, REVOKE]
-    fields = [
-        *("user", "name", "institution", "dataset", "how_far", "starts_at", "ends_at", "days"),
-        *("request", "reason", "revoked_at", "revoked_by"),
+    fieldsets = [
+        (None, {"fields": ["dataset", "how_far", "starts_at", "ends_at", "days", "request"]}),
+        ("Person", {"fields": ["user", "name", "institution"]}),
+        ("Revoked", {"fields": ["revoked_at", "revoked_by", "reason"]}),
     ]
 
     @admin.display(description="state")

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from accounts.admin.decisions import DecidingAdmin, Decision, ReasonForm
 from accounts.admin.history import history
-from accounts.admin.marks import hash_groups, link_to, short, state
+from accounts.admin.marks import hash_groups, link_to, short, state, yes
 from accounts.admin.pages import HouseAdmin, ReadOnlyAdmin, Table, shown_below
 from datasets.exceptions import MoveNotAllowed
 from datasets.models import Archive, Dataset, Release, Volume
@@ -51,7 +51,7 @@ WITHDRAW = Decision(
 
 @admin.register(Dataset)
 class DatasetAdmin(HouseAdmin):
-    list_display = ["name", "slug", "anatomy", "agreement", "access_policy", "access_days", "is_listed", "position"]
+    list_display = ["name", "slug", "anatomy", "agreement", "access_policy", "access_days", "listed", "position"]
     list_select_related = ["agreement"]
     list_filter = ["is_listed", "access_policy"]
     search_fields = ["name", "slug"]
@@ -69,6 +69,10 @@ class DatasetAdmin(HouseAdmin):
     def find(self, queryset: QuerySet, term: str) -> QuerySet:
         words = Q(name__icontains=term) | Q(slug__icontains=term)
         return queryset.filter(words | Q(anatomy__icontains=term) | Q(summary__icontains=term))
+
+    @admin.display(description="listed")
+    def listed(self, row: Dataset) -> str:
+        return yes(row.is_listed)
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Model | None = None) -> dict[str, Sequence[str]]:
         return {} if obj else dict(super().get_prepopulated_fields(request, obj))

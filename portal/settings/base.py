@@ -81,6 +81,7 @@ TEMPLATES = [
 ]
 FORM_RENDERER = "portal.forms.HouseRenderer"
 LANGUAGE_CODE = "en-gb"
+FORMAT_MODULE_PATH = ["portal.formats"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
@@ -149,18 +150,24 @@ CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 5}
-# A message is a hint: when the broker is away the sweeper finds the row, so publishing does not wait.
+# A message is a hint: when the broker is away the sweeper finds the row, so publishing does not wait: neither for
+# another try (which Celery makes below task_publish_retry, too) nor long for an answer.
 CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 2, "max_retries": 0}
+# Workers do wait, for as long as it takes.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_TIME_LIMIT = 600
 CELERY_TASK_SOFT_TIME_LIMIT = 540
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "redbeat.RedBeatScheduler"
 CELERY_REDBEAT_REDIS_URL = REDIS_URL
+# Beat, too, outlives the broker's restarts.
+CELERY_REDBEAT_REDIS_OPTIONS = {"retry_period": -1, "socket_connect_timeout": 2, "socket_timeout": 5}
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "accounts.tasks.sweep", "schedule": schedule(10)},
+    # A sweep that no worker took in time is of no use to the next one.
+    "sweep": {"task": "accounts.tasks.sweep", "schedule": schedule(10), "options": {"expires": 10}},
     "require-agreements": {"task": "accounts.tasks.require_due_versions", "schedule": schedule(60)},
     "remind": {"task": "datasets.tasks.remind_of_ends", "schedule": schedule(3600)},
     "blank-addresses": {"task": "datasets.tasks.blank_addresses", "schedule": schedule(86_400)},
@@ -226,8 +233,11 @@ MFA_FORMS = {
     "activate_totp": "accounts.forms.factors.ActivateTOTPForm",
     "add_webauthn": "accounts.forms.factors.AddWebAuthnForm",
     "authenticate": "accounts.forms.factors.AuthenticateForm",
+    "authenticate_webauthn": "accounts.forms.factors.AuthenticateWebAuthnForm",
     "edit_webauthn": "accounts.forms.factors.EditWebAuthnForm",
+    "login_webauthn": "accounts.forms.factors.LoginWebAuthnForm",
     "reauthenticate": "accounts.forms.factors.ReauthenticateForm",
+    "reauthenticate_webauthn": "accounts.forms.factors.ReauthenticateWebAuthnForm",
 }
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True

@@ -1,0 +1,61 @@
+"""What maintainers may do who may not do everything: two groups, as the site begins with them."""
+
+from django.apps import apps
+from django.contrib.auth.management import create_permissions
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+from django.db.models import Q
+
+# Who reads requests, decides them and helps people with their links.
+REVIEWERS = {
+    "accounts": {
+        "user": ["view"],
+        "agreement": ["view"],
+        "agreementversion": ["view"],
+        "signature": ["view"],
+        "outgoingmail": ["view", "change"],
+    },
+    "datasets": {
+        "dataset": ["view"],
+        "release": ["view"],
+        "archive": ["view"],
+        "accessrequest": ["view", "change"],
+        "accessgrant": ["view", "change"],
+        "downloadlink": ["view", "change"],
+        "downloadrecord": ["view"],
+    },
+}
+# Who writes datasets, releases and agreements, and need not know who downloads them.
+CURATORS = {
+    "accounts": {
+        "agreement": ["view", "add", "change", "delete"],
+        "agreementversion": ["view", "add", "change", "delete"],
+    },
+    "datasets": {
+        "dataset": ["view", "add", "change", "delete"],
+        "release": ["view", "add", "change", "delete"],
+        "archive": ["view", "add", "change", "delete"],
+        "volume": ["view"],
+    },
+}
+
+
+@transaction.atomic
+def create_maintainer_groups() -> None:
+    """Make the groups that are missing. A group that is there is left as a maintainer has set it."""
+    for app_label in REVIEWERS:
+        # Django makes permissions after all migrations; the one that calls this comes before.
+        create_permissions(apps.get_app_config(app_label), verbosity=0)
+    for name, rights in (("Reviewers", REVIEWERS), ("Curators", CURATORS)):
+        group, is_new = Group.objects.get_or_create(name=name)
+        if is_new:
+            group.permissions.set(_permissions(rights))
+
+
+def _permissions(rights: dict[str, dict[str, list[str]]]) -> list[Permission]:
+    wanted = Q()
+    for app_label, models in rights.items():
+        for model, verbs in models.items():
+            names = [f"{verb}_{model}" for verb in verbs]
+            wanted |= Q(content_type__app_label=app_label, content_type__model=model, codename__in=names)
+    return list(Permission.objects.filter(wanted))
