@@ -41,7 +41,6 @@ def generate(
     progress("Reading the brain template")
     load_template()
     jobs = [(plan, batch) for plan in plans for batch in plan.batches]
-    done: list[str] = []
 
     def run(job: tuple[DatasetPlan, Batch]) -> list[SampleArchive]:
         plan, batch = job
@@ -50,13 +49,16 @@ def generate(
         scans = [examination.scan(matrix) for examination in batch.examinations]
         archives = [write_archive(folder, archive, scans) for archive in batch.archives]
         for archive in archives:
-            done.append(archive.name)
-            progress(f"{archive.name}: {len(scans)} simulated scans, {archive.size / 1e6:.1f} MB")
+            progress(f"{archive.name}: {scans_of(scans)}, {archive.size / 1e6:.1f} MB")
         return archives
 
     with ThreadPoolExecutor(WORKERS) as pool:
         results = list(pool.map(run, jobs))
     return [describe(plan, [r for (p, _), r in zip(jobs, results, strict=True) if p is plan]) for plan in plans]
+
+
+def scans_of(scans: list[Scan]) -> str:
+    return "one simulated scan" if len(scans) == 1 else f"{len(scans)} simulated scans"
 
 
 def describe(plan: DatasetPlan, batches: list[list[SampleArchive]]) -> SampleDataset:

@@ -133,7 +133,7 @@ KNEE = DatasetPlan(
             (ArchivePlan("knee_sample.tar", "sample", "knee_sample"),),
         ),
         Batch(
-            knees(2, "CORPD_FBK", "CORPDFS_FBK", depths=(-14, -5, 4, 13)),
+            knees(2, "CORPD_FBK", "CORPDFS_FBK", depths=(-13, -5, 3, 11)),
             (ArchivePlan("knee_multicoil_train.tar.xz", "train", "multicoil_train"),),
         ),
         Batch(
