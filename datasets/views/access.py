@@ -11,12 +11,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.tasks import hint, send_mails
 from datasets.exceptions import MoveNotAllowed, ProfileIncomplete, SignatureNeeded
-from datasets.models import AccessGrant, AccessRequest, Dataset, DownloadLink
+from datasets.models import AccessGrant, AccessRequest, DownloadLink
 from datasets.permissions import day_long
 from datasets.services import access
 from datasets.services.downloads import replace_link as replace
 from datasets.services.overview import Section, issue_missing_links, overview_of
-from datasets.services.standings import State, waiting_times_of
+from datasets.services.standings import State
 from datasets.templatetags.house import spelled
 from datasets.views.contents import Catalogue
 from datasets.views.personal import PersonalRequest, act, agreement_address, downloads_address, shown_dataset
@@ -38,7 +38,7 @@ KINDS = {
 def downloads(request: PersonalRequest) -> HttpResponse:
     issue_missing_links(request.user)
     sections = overview_of(request.user)
-    context = {"sections": sections, "summary": summary_of(sections), "catalogue": None if sections else ways_out()}
+    context = {"sections": sections, "summary": summary_of(sections), "catalogue": None if sections else Catalogue()}
     return render(request, "datasets/downloads.html", context)
 
 
@@ -51,16 +51,6 @@ def summary_of(sections: list[Section]) -> str:
     first, _blank, rest = parts[0].partition(" ")
     parts[0] = f"{first.capitalize()} dataset{'' if first == 'one' else 's'} {rest}"
     return f"{', '.join(parts)}."
-
-
-def ways_out() -> Catalogue:
-    """What there is to ask for, and how long that takes."""
-    catalogue = Catalogue()
-    reviewed = [row.dataset for row in catalogue.rows if row.dataset.access_policy == Dataset.AccessPolicy.REVIEWED]
-    waiting = waiting_times_of(dataset.pk for dataset in reviewed)
-    for row in catalogue.rows:
-        row.waiting = waiting.get(row.dataset.pk)
-    return catalogue
 
 
 @act
