@@ -126,6 +126,8 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
 
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: Mapping[str, Any]) -> User:
         user = super().populate_user(request, sociallogin, data)
+        # The provider's whole answer would be kept otherwise: with ORCID, a life's work.
+        sociallogin.account.extra_data = {}
         parts = (data.get("first_name"), data.get("last_name"))
         name = data.get("name") or " ".join(part for part in parts if part)
         user.name = one_line(str(name))[:150]

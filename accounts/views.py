@@ -142,6 +142,9 @@ class ConfirmAddressView(ConfirmEmailVerificationCodeView):
             self._process.change_to(email, account_already_exists=True)
         return HttpResponseRedirect(reverse("account_email_verification_sent"))
 
+    def _change_form_invalid(self, form: Any) -> HttpResponse:
+        return self.render_to_response(self.get_context_data(form=form))
+
     def _register(self, begun: Kept, email: str) -> HttpResponse:
         """The registration whose address had an account begins for good, with the right address."""
         changes = self._process.state["change_count"] + 1

@@ -1,10 +1,14 @@
 """Second factors: allauth's forms with the house's words."""
 
+import struct
 from typing import Any
 
 from allauth.mfa.base import forms as base
+from allauth.mfa.models import Authenticator
 from allauth.mfa.totp import forms as totp
 from allauth.mfa.webauthn import forms as webauthn
+from django import forms
+from django.core.exceptions import ValidationError
 
 from accounts.forms.entrance import HouseWords
 from accounts.text import one_line, only_seen
@@ -46,6 +50,33 @@ def fit_name(name: str) -> str:
     return one_line(only_seen(name))[:LONGEST_NAME]
 
 
+UNREADABLE = "This passkey was not accepted. Try again, or choose another way."
+# What reading a credential that no device made raises, from its JSON down to the bytes in it.
+MALFORMED = (ValueError, TypeError, LookupError, AttributeError, struct.error)
+
+
+class UseOfPasskey(forms.Form):
+    """A credential that cannot be read is a refused one."""
+
+    def clean_credential(self) -> Authenticator:
+        try:
+            return super().clean_credential()  # type: ignore[misc]
+        except MALFORMED:
+            raise ValidationError(UNREADABLE) from None
+
+
+class LoginWebAuthnForm(UseOfPasskey, webauthn.LoginWebAuthnForm):
+    """Signs in with a passkey alone."""
+
+
+class AuthenticateWebAuthnForm(UseOfPasskey, webauthn.AuthenticateWebAuthnForm):
+    """Signs in with a passkey after the password."""
+
+
+class ReauthenticateWebAuthnForm(UseOfPasskey, webauthn.ReauthenticateWebAuthnForm):
+    """Before something sensitive."""
+
+
 class AddWebAuthnForm(KeyName, webauthn.AddWebAuthnForm):
     labels = KeyName.labels | {"passwordless": "Sign in with it alone, without the password"}
     hints = KeyName.hints | {"passwordless": "The device then asks for your finger, face or PIN."}
@@ -53,6 +84,12 @@ class AddWebAuthnForm(KeyName, webauthn.AddWebAuthnForm):
     def clean_name(self) -> str:
         self.cleaned_data["name"] = fit_name(self.cleaned_data["name"])
         return super().clean_name()
+
+    def clean(self) -> dict[str, Any] | None:
+        try:
+            return super().clean()
+        except MALFORMED:
+            raise ValidationError(UNREADABLE) from None
 
 
 class EditWebAuthnForm(KeyName, webauthn.EditWebAuthnForm):
