@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
+from http.client import HTTPMessage
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 LONGEST_LIFETIME = 7 * 86_400
 # A URL dies with the credentials that signed it; this much earlier we count it as dead.
 CREDENTIALS_MARGIN = 60
+NOBODY = ReadOnlyCredentials("", "", None)
 # What RFC 3986 leaves as it is; boto3 keeps the same set, and "/" in keys.
 UNRESERVED = "-._~"
 NOT_FOUND = {"404", "NoSuchKey", "NotFound", "NoSuchVersion"}
@@ -49,12 +51,24 @@ class ObjectFacts(NamedTuple):
 
 
 class QuerySigner(S3SigV4QueryAuth):
-    """botocore's presigner for a given moment, with the day's signing key kept."""
+    """botocore's presigner for a given moment, with what does not change kept: the day's key and the host's header."""
 
-    def __init__(self, credentials: ReadOnlyCredentials, *, region: str, lifetime: int, moment: datetime) -> None:
+    def __init__(
+        self,
+        credentials: ReadOnlyCredentials,
+        *,
+        region: str,
+        moment: datetime,
+        lifetime: int,
+        host: HTTPMessage,
+    ) -> None:
         super().__init__(credentials, "s3", region, expires=lifetime)
         self.region = region
         self.moment = moment
+        self.host = host
+
+    def headers_to_sign(self, request: AWSRequest) -> HTTPMessage:
+        return self.host
 
     def add_auth(self, request: AWSRequest) -> None:
         request.context["timestamp"] = self.moment.strftime("%Y%m%dT%H%M%SZ")
@@ -90,6 +104,8 @@ class Bucket:
         # Asked by the readiness check, which must answer quickly even when the bucket does not.
         self._probe = self._client(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 1})
         self._base = self._object_base()
+        # Signed by nobody: it only asks botocore once how it writes the host of this address.
+        self._host = S3SigV4QueryAuth(NOBODY, "s3", region).headers_to_sign(AWSRequest(method="GET", url=self._base))
 
     def _client(self, **options: Any) -> "S3Client":
         # boto3 by itself still signs with SigV2 in old regions, and with the global host.
@@ -116,9 +132,8 @@ class Bucket:
         moment = moment or datetime.now(UTC)
         credentials, rest = self._credentials(moment)
         wanted = settings.SIGNED_LIFETIME if lifetime is None else lifetime
-        signer = QuerySigner(
-            credentials, region=self.region, lifetime=min(wanted, rest, LONGEST_LIFETIME), moment=moment
-        )
+        lifetime = min(wanted, rest, LONGEST_LIFETIME)
+        signer = QuerySigner(credentials, region=self.region, moment=moment, lifetime=lifetime, host=self._host)
         query = f"response-content-disposition={quote(disposition(filename), safe=UNRESERVED)}"
         if version_id:
             query += f"&versionId={quote(version_id, safe=UNRESERVED)}"

@@ -5,8 +5,10 @@ the archive, one writes the record. The rules are those of datasets.permissions,
 """
 
 from typing import NamedTuple
+from weakref import WeakSet
 
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from datasets.exceptions import FileUnknown, LinkUnknown
@@ -28,10 +30,18 @@ OPEN = f"""
     WHERE l.nonce = %(nonce)s
 """  # noqa: S608 - constants of this package
 STANDING_WIDTH = len(Standing._fields)
-RECORD = """
-    INSERT INTO datasets_downloadrecord (link_id, archive_id, first_byte, issued_at, address, agent, country)
-    VALUES (%s, %s, %s, %s, %s, %s, %s)
-"""
+# Planning that join takes PostgreSQL several times as long as running it, so each connection plans it once.
+PREPARE = f"""
+    DEALLOCATE ALL;
+    PREPARE open_link (bigint, text, timestamptz) AS {OPEN % {"nonce": "$1", "name": "$2", "now": "$3"}};
+    PREPARE record_download (bigint, bigint, bigint, timestamptz, inet, text, text) AS
+        INSERT INTO datasets_downloadrecord (link_id, archive_id, first_byte, issued_at, address, agent, country)
+        VALUES ($1, $2, $3, $4, $5, $6, $7);
+"""  # noqa: S608
+EXECUTE_OPEN = "EXECUTE open_link (%s, %s, %s)"
+EXECUTE_RECORD = "EXECUTE record_download (%s, %s, %s, %s, %s, %s, %s)"
+# The connections that have done so.
+prepared: WeakSet[object] = WeakSet()
 
 
 class OpenLink(NamedTuple):
@@ -75,15 +85,42 @@ def _open(token: str, name: str | None) -> tuple[OpenLink, tuple]:
     now = timezone.now()
     # PostgreSQL's text has no NUL, and neither has any file's name.
     name = None if name and "\0" in name else name
-    with connection.cursor() as cursor:
-        cursor.execute(OPEN, {"nonce": nonce, "name": name, "now": now})
-        row = cursor.fetchone()
+    row = read((nonce, name, now))
     if row is None:
         raise LinkUnknown(link_unknown())
     standing = Standing(*row[:STANDING_WIDTH])
     judge(standing, now)
     link_id, release_id, *archive = row[STANDING_WIDTH:]
     return OpenLink(token, link_id, release_id, standing), tuple(archive)
+
+
+def read(values: tuple) -> tuple | None:
+    """The row of an open link. A connection that died while it rested is replaced, and asked again."""
+    # Django would first ask whether the connection lives, on each request; this finds out by itself.
+    connection.health_check_done = True  # type: ignore[attr-defined]
+    try:
+        return _read(values)
+    except (OperationalError, InterfaceError):
+        dead = connection.connection is None or connection.connection.closed
+        if not dead or connection.in_atomic_block:
+            raise
+        connection.close()
+        return _read(values)
+
+
+def _read(values: tuple) -> tuple | None:
+    with connection.cursor() as cursor:
+        execute(cursor, EXECUTE_OPEN, values)
+        return cursor.fetchone()
+
+
+def execute(cursor: CursorWrapper, statement: str, values: tuple) -> None:
+    """Run one of the prepared statements, on a new connection together with their preparation."""
+    if connection.connection in prepared:
+        cursor.execute(statement, values)
+    else:
+        cursor.execute(PREPARE + statement, values)
+        prepared.add(connection.connection)
 
 
 def issue_download(
@@ -93,7 +130,7 @@ def issue_download(
     url = bucket().presign(delivery.key, version_id=delivery.version_id, filename=delivery.name)
     record = (delivery.link_id, delivery.archive_id, first_byte, timezone.now(), address, agent, country)
     with connection.cursor() as cursor:
-        cursor.execute(RECORD, record)
+        execute(cursor, EXECUTE_RECORD, record)
     return url
 
 

@@ -8,7 +8,7 @@ import json
 import shlex
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -149,7 +149,7 @@ def as_commands(listing: Listing) -> str:
     return rendered("get/commands.txt", {"listing": listing, "commands": commands_for(listing)})
 
 
-def rendered(template: str, context: dict[str, object]) -> str:
+def rendered(template: str, context: dict[str, Any]) -> str:
     return render_to_string(template, context).strip() + "\n"
 
 

@@ -23,34 +23,34 @@ REST_SECONDS = 5.0
 TIMEOUT = 0.25
 
 
-class Counter:
-    """Counts in the cache's server, which threads may share."""
+class Counter(threading.local):
+    """Counts in the cache's server: one connection a thread, without the client's layers, for one command."""
 
     def __init__(self, url: str) -> None:
-        self.client = redis.Redis.from_url(
+        pool = redis.ConnectionPool.from_url(
             url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0)
         )
+        self.connection = pool.make_connection()
         self.asleep_until = 0.0
-        self.lock = threading.Lock()
 
     def add_one(self, name: str) -> int | None:
         """The count with this one, or None when it is not known."""
         if time.monotonic() < self.asleep_until:
             return None
         try:
-            count = int(self.client.incr(name))
+            count = self._command("INCR", name)
             if count == 1:
-                self.client.expire(name, 2 * WINDOW)
-        except (redis.ConnectionError, redis.TimeoutError, redis.ResponseError) as error:
-            self._sleep(error)
+                self._command("EXPIRE", name, 2 * WINDOW)
+        except (redis.ConnectionError, redis.TimeoutError, redis.ResponseError, OSError) as error:
+            self.connection.disconnect()
+            self.asleep_until = time.monotonic() + REST_SECONDS
+            log.warning("links are not counted for %s s: %s", REST_SECONDS, error)
             return None
         return count
 
-    def _sleep(self, error: redis.RedisError) -> None:
-        with self.lock:
-            if time.monotonic() >= self.asleep_until:
-                log.warning("links are not counted for %s s: %s", REST_SECONDS, error)
-            self.asleep_until = time.monotonic() + REST_SECONDS
+    def _command(self, *words: str | int) -> int:
+        self.connection.send_command(*words)
+        return int(self.connection.read_response())
 
 
 @lru_cache(maxsize=2)
