@@ -11,9 +11,9 @@ from django.views.decorators.http import require_safe
 
 from accounts.address import AddressUnknown
 from datasets.exceptions import PartDown
-from datasets.views.catalog import edition
 from datasets.views.contents import Catalogue
 from datasets.views.figures import figures
+from datasets.views.kept import kept_for_visitors
 from portal.context import facts
 
 # A part of the site that is away, rather than a mistake of ours. In seconds: when to try again.
@@ -23,8 +23,9 @@ RETRY_AFTER = 60
 
 @require_safe
 @transaction.non_atomic_requests
+@kept_for_visitors
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "home.html", {"edition": edition(), "catalogue": Catalogue(), "figures": figures()})
+    return render(request, "home.html", {"catalogue": Catalogue(), "figures": figures()})
 
 
 @require_safe
@@ -41,8 +42,9 @@ def privacy(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @transaction.non_atomic_requests
+@kept_for_visitors
 def cite(request: HttpRequest) -> HttpResponse:
-    return render(request, "cite.html", {"edition": edition(), "catalogue": Catalogue()})
+    return render(request, "cite.html", {"catalogue": Catalogue()})
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

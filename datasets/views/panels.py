@@ -24,12 +24,6 @@ class DownloadPanel:
     """The archives that were ticked; none means all of them."""
     unknown: list[str]
     size: int
-    is_open: bool = True
-
-    @property
-    def key(self) -> str:
-        """Tells apart what is shown of the choice."""
-        return " ".join(self.chosen)
 
     @property
     def duration(self) -> str:

@@ -1,0 +1,60 @@
+"""Public pages, kept as visitors without a session see them.
+
+A page is made once and kept in this process for up to a minute, under the edition of the catalogue, so that a release
+or a withdrawal shows at once. For anybody with a session it is made anew: nobody ever sees what was made for another.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Concatenate, ParamSpec
+
+from django.conf import settings
+from django.core.cache import caches
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import patch_vary_headers
+
+Parameters = ParamSpec("Parameters")
+View = Callable[Concatenate[HttpRequest, Parameters], HttpResponse]
+
+# How long a kept page may miss what its edition does not tell, such as a waiting time. In seconds.
+LIFE = 60
+# pghistory writes an event for every change, whoever makes it; archives are told apart by the newest row.
+EDITION = """
+    SELECT (SELECT max(pgh_id) FROM datasets_datasetevent), (SELECT max(pgh_id) FROM datasets_releaseevent),
+        (SELECT max(pgh_id) FROM accounts_agreementversionevent), (SELECT max(id) FROM datasets_archive)
+"""
+
+
+def edition() -> str:
+    """A word that is another one after every change of the catalogue."""
+    with connection.cursor() as cursor:
+        cursor.execute(EDITION)
+        return "-".join(str(number or 0) for number in cursor.fetchone())
+
+
+def is_personal(request: HttpRequest) -> bool:
+    """Whether the answer may be one person's: who is signed in, or is told something. Queries are not kept either,
+    for there is no end to them."""
+    personal = {settings.SESSION_COOKIE_NAME, "messages"}
+    return not personal.isdisjoint(request.COOKIES) or bool(request.META.get("QUERY_STRING"))
+
+
+def kept_for_visitors(view: View[Parameters]) -> View[Parameters]:
+    def answer(request: HttpRequest, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> HttpResponse:
+        if is_personal(request):
+            return view(request, *args, **kwargs)
+        pages = caches["pages"]
+        key = hashlib.sha256(f"{edition()} {request.path}".encode()).hexdigest()
+        content = pages.get(key)
+        if content is None:
+            response = view(request, *args, **kwargs)
+            if response.status_code == 200:
+                pages.set(key, response.content, LIFE)
+            return response
+        response = HttpResponse(content)
+        patch_vary_headers(response, ["Cookie"])
+        return response
+
+    return update_wrapper(answer, view)
