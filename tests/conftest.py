@@ -1,11 +1,14 @@
 """What every test finds."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.core.cache import cache
 
 from tests.demo import Demo, running_demo
+from tests.stack import FOLDER
 
 
 @pytest.fixture(autouse=True)
@@ -17,5 +20,7 @@ def _empty_cache() -> None:
 @pytest.fixture(scope="session")
 def demo() -> Iterator[Demo]:
     """The whole site, started as a person starts it, shared by all tests that ask for it."""
+    # Fails when a second worker gets here: then the grouping of tests/stack.py does not work.
+    (Path(os.environ[FOLDER]) / "demo").mkdir()
     with running_demo() as running:
         yield running
