@@ -198,6 +198,8 @@ class Archive(models.Model):
                 name="archive_verified_with_hash",
             ),
             models.CheckConstraint(condition=~Q(name__in=RESERVED_NAMES), name="archive_name_not_reserved"),
+            # Names go into scripts and lists as they are.
+            models.CheckConstraint(condition=Q(name__regex=name_validator.regex.pattern), name="archive_name_plain"),
             models.CheckConstraint(condition=~Q(status="failed") | ~Q(reason=""), name="archive_failed_with_reason"),
         ]
 
