@@ -25,6 +25,13 @@ from accounts.text import named_agent, one_line
 LONGEST_PASSWORD = 1_000
 # What a notification says besides when and from where. Never what an attacker may have typed into somebody's mail.
 MAIL_FACTS = ("from_email", "to_email", "deleted_email")
+# In the order in which they are offered.
+PROVIDERS = ["orcid", "github", "google"]
+WAYS = {
+    "reauthenticate": "Your password",
+    "mfa_reauthenticate": "A code of your authenticator app, or a recovery code",
+    "mfa_reauthenticate:webauthn": "A passkey",
+}
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -81,6 +88,9 @@ class AccountAdapter(DefaultAccountAdapter):
     ) -> None:
         super().send_notification_mail(template_prefix, user, {**(context or {}), "user": user}, email)
 
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
+        return [{**way, "description": WAYS[way["id"]]} for way in super().get_reauthentication_methods(user)]
+
     def clean_password(self, password: str, user: User | None = None) -> str:
         if len(password) > LONGEST_PASSWORD:
             raise ValidationError(f"Write at most {LONGEST_PASSWORD:,} characters; you have {len(password):,}")
@@ -116,9 +126,12 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
 
     def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> Provider:
         try:
-            return super().get_provider(request, provider, client_id)
+            return named(super().get_provider(request, provider, client_id))
         except SocialApp.DoesNotExist:
             raise Http404("This site does not sign people in with this provider.") from None
+
+    def list_providers(self, request: HttpRequest) -> list[Provider]:
+        return sorted(map(named, super().list_providers(request)), key=lambda provider: PROVIDERS.index(provider.id))
 
     def is_auto_signup_allowed(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         """No provider knows what somebody wants to find out, so everybody fills in the form."""
@@ -136,6 +149,13 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
     def get_signup_form_initial_data(self, sociallogin: SocialLogin) -> dict[str, str]:
         initial = super().get_signup_form_initial_data(sociallogin)
         return {"email": initial["email"], "name": sociallogin.user.name}
+
+
+def named(provider: Provider) -> Provider:
+    """With the name by which researchers know it."""
+    if provider.id == "orcid":
+        provider.name = "ORCID"
+    return provider
 
 
 def owner_of(email: str) -> User | None:

@@ -49,6 +49,7 @@ class ProfileForm(forms.Form):
         shortest=SHORTEST_PURPOSE,
         longest=LONGEST_PURPOSE,
         missing=f"Write at least {SHORTEST_PURPOSE} characters",
+        widget=forms.Textarea(attrs={"rows": "6"}),
     )
 
     def answers(self) -> dict[str, str]:
