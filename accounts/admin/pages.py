@@ -10,6 +10,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from accounts.admin.lists import BoundedPaginator, HouseChangeList
+from accounts.admin.widgets import ChooseOne, ChooseSome
 from accounts.models import User
 
 
@@ -87,6 +88,16 @@ class HouseAdmin(admin.ModelAdmin):
     def find(self, queryset: QuerySet, term: str) -> QuerySet:
         """The rows that a search finds; by the person whom they concern, unless a page knows better."""
         return queryset.filter(**{f"{self.person}__in": User.objects.matching(term)})
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs["widget"] = ChooseOne(db_field, self.admin_site)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs["widget"] = ChooseSome(db_field, self.admin_site)
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def render_change_form(
         self,

@@ -72,11 +72,18 @@ RENEW = Decision(
     is_open=lambda grant: grant.status == AccessGrant.Status.ACTIVE,
     refusals=REFUSALS,
 )
+
+
+def _resend(grant: AccessGrant, *, by: User) -> None:
+    if not resend_links(grant, by=by):
+        raise MoveNotAllowed("No mail was queued: no release is published, or its link was mailed a few minutes ago.")
+
+
 RESEND = Decision(
     name="resend-links",
     title="Mail links again",
     consequence="The person is mailed the link and the commands once more.",
-    service=resend_links,
+    service=_resend,
     done="{row}: the links are on their way.",
     permission="datasets.change_accessgrant",
     is_open=lambda grant: grant.status == AccessGrant.Status.ACTIVE and not grant.has_ended,

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -148,8 +150,21 @@ def archives(release: Any) -> Table:
 shown_below(Release, permission="datasets.view_release")(history)
 
 
+class ArchiveForm(forms.ModelForm):
+    class Meta:
+        model = Archive
+        fields = ("release", "name", "key", "version_id", "etag", "size", "sha256", "split", "coils")
+
+    def clean_release(self) -> Release:
+        release: Release = self.cleaned_data["release"]
+        if not _is_open(release):
+            raise ValidationError(f"{release} is {release.status}. Choose a draft, or add a new release.")
+        return release
+
+
 @admin.register(Archive)
 class ArchiveAdmin(HouseAdmin):
+    form = ArchiveForm
     list_display = ["name", "release", "split", "coils", "sized", "how_far", "why"]
     list_select_related = ["release__dataset"]
     left_out = ["part_hashes", "release__notes", "release__dataset__description", "release__dataset__citation"]

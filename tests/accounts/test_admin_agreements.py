@@ -1,0 +1,113 @@
+"""Agreement versions are drafted in the admin, and published through the service."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import AgreementVersion
+from tests.factories import AgreementFactory, AgreementVersionFactory
+from tests.maintainers import maintainer
+
+pytestmark = pytest.mark.django_db
+ADD = "/admin/accounts/agreementversion/add/"
+
+
+def draft(**facts: object) -> AgreementVersion:
+    return AgreementVersionFactory(
+        **{"status": "draft", "published_at": None, "required_from": None, "number": 1} | facts
+    )
+
+
+def decide(client: Client, version: AgreementVersion, name: str) -> str:
+    path = reverse("admin:accounts_agreementversion_decide", args=[version.pk, name])
+    return client.post(path, {"decided": "yes"}, follow=True).content.decode()
+
+
+def test_a_draft_is_written_with_a_statement_a_line(client: Client) -> None:
+    maintainer(client)
+    agreement = AgreementFactory()
+
+    client.post(
+        ADD,
+        {"agreement": agreement.pk, "number": 1, "text": "# Terms", "statements": "I have read it.\n\n I agree. \n"},
+    )
+
+    version = AgreementVersion.objects.get()
+    assert version.statements == ["I have read it.", "I agree."]
+    assert version.status == "draft"
+
+
+def test_a_new_version_begins_with_the_text_before(client: Client) -> None:
+    maintainer(client)
+    before = AgreementVersionFactory(number=4, text="# Terms of version four")
+
+    page = client.get(ADD, {"agreement": before.agreement_id}).content.decode()
+
+    assert "# Terms of version four" in page
+    assert 'name="number" value="5"' in page
+    assert before.statements[0] in page
+
+
+@pytest.mark.parametrize("odd", ["x", "99999999999999999999", "-1", "", "\0"])
+def test_an_odd_agreement_in_the_address_is_no_error(odd: str, client: Client) -> None:
+    maintainer(client)
+
+    assert client.get(ADD, {"agreement": odd}).status_code == 200
+    assert client.post(ADD, {"agreement": odd}).status_code == 200
+    assert not AgreementVersion.objects.exists()
+
+
+def test_publishing_freezes_the_text(client: Client) -> None:
+    maintainer(client)
+    version = draft()
+
+    decide(client, version, "publish")
+
+    version.refresh_from_db()
+    assert version.status == "required"
+    response = client.post(f"/admin/accounts/agreementversion/{version.pk}/change/", {"text": "Other"})
+    assert response.status_code == 403
+
+
+def test_what_keeps_a_draft_from_being_published_is_said(client: Client) -> None:
+    maintainer(client)
+    version = draft(statements=[])
+
+    page = decide(client, version, "publish")
+
+    version.refresh_from_db()
+    assert "no statements to tick" in page
+    assert version.status == "draft"
+
+
+def test_a_version_is_published_once(client: Client) -> None:
+    maintainer(client)
+    version = draft()
+    decide(client, version, "publish")
+    AgreementVersion.objects.filter(pk=version.pk).update(required_from=timezone.now() + timedelta(days=1))
+
+    page = decide(client, version, "publish")
+
+    assert "only a draft is published" in page
+
+
+def test_published_versions_are_kept(client: Client) -> None:
+    maintainer(client)
+    version = AgreementVersionFactory()
+
+    response = client.post(f"/admin/accounts/agreementversion/{version.pk}/delete/", {"post": "yes"})
+
+    assert response.status_code == 403
+    assert AgreementVersion.objects.filter(pk=version.pk).exists()
+
+
+def test_drafts_may_be_thrown_away(client: Client) -> None:
+    maintainer(client)
+    version = draft()
+
+    client.post(f"/admin/accounts/agreementversion/{version.pk}/delete/", {"post": "yes"})
+
+    assert not AgreementVersion.objects.exists()
