@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.core.cache import cache
+from django.core.cache import cache, caches
 
 from tests.demo import Demo, running_demo
 from tests.stack import FOLDER
@@ -13,8 +13,9 @@ from tests.stack import FOLDER
 
 @pytest.fixture(autouse=True)
 def _empty_cache() -> None:
-    """Rate limits and sessions of one test do not reach the next: each worker has a Valkey database of its own."""
+    """Rate limits, sessions and pages of one test do not reach the next; each worker has its own Valkey database."""
     cache.clear()
+    caches["pages"].clear()
 
 
 @pytest.fixture(scope="session")

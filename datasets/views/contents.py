@@ -186,6 +186,7 @@ class DatasetContents:
         facts = Volume.objects.filter(archive__release__in=releases).values("archive__release").annotate(**SCAN_FACTS)
         scans = {row["archive__release"]: Scans.of(row) for row in facts.order_by()}
         for release in releases:
+            release.dataset = self.dataset
             release.scans = scans.get(release.pk, Scans())  # type: ignore[attr-defined]
         return releases
 
@@ -257,8 +258,11 @@ class ReleaseContents:
     @cached_property
     def others(self) -> list[Release]:
         """The dataset's other releases that the public sees, newest first."""
-        releases = Release.objects.visible().filter(dataset=self.release.dataset_id).exclude(pk=self.release.pk)
-        return list(releases.newest_first())
+        visible = Release.objects.visible().filter(dataset=self.release.dataset_id).exclude(pk=self.release.pk)
+        releases = list(visible.newest_first())
+        for release in releases:
+            release.dataset = self.release.dataset
+        return releases
 
     @cached_property
     def replacement(self) -> Release | None:
