@@ -49,8 +49,9 @@ def beat(environment: Mapping[str, str]) -> Part:
 
 def web(environment: Mapping[str, str], port: int) -> Part:
     command = [
-        sys.executable, "-m", "gunicorn", "portal.wsgi", f"--bind={LOOPBACK}:{port}",
-        "--worker-class=gthread", "--workers=2", "--threads=4", "--graceful-timeout=8", "--no-control-socket",
+        sys.executable, "-m", "gunicorn", "portal.wsgi", "--config=python:portal.gunicorn",
+        # As in production, but that it stops within the time that the stack has.
+        f"--bind={LOOPBACK}:{port}", "--graceful-timeout=8",
     ]  # fmt: skip
     return Part(
         name="web",
