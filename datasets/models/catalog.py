@@ -13,8 +13,9 @@ from accounts.models import Agreement
 from accounts.models.search import WordVector, word_query
 
 version_validator = RegexValidator(r"^[0-9]+(\.[0-9]+)*$", "Write a version such as 2.0.")
+PLAIN_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z"
 name_validator = RegexValidator(
-    r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z",
+    PLAIN_NAME,
     "Use letters, digits, dots, hyphens and underscores; begin with a letter or digit.",
 )
 sha256_validator = RegexValidator(r"^[0-9a-f]{64}\Z", "A SHA-256 has 64 hexadecimal digits.")
@@ -199,7 +200,7 @@ class Archive(models.Model):
             ),
             models.CheckConstraint(condition=~Q(name__in=RESERVED_NAMES), name="archive_name_not_reserved"),
             # Names go into scripts and lists as they are.
-            models.CheckConstraint(condition=Q(name__regex=name_validator.regex.pattern), name="archive_name_plain"),
+            models.CheckConstraint(condition=Q(name__regex=PLAIN_NAME), name="archive_name_plain"),
             models.CheckConstraint(condition=~Q(status="failed") | ~Q(reason=""), name="archive_failed_with_reason"),
         ]
 
