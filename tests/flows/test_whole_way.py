@@ -1,4 +1,4 @@
-"""The main job, whole: a browser registers, signs and is mailed a link; another machine downloads; a maintainer ends it."""
+"""The main job, whole: a browser registers and signs, a terminal downloads by the mailed link, a maintainer ends it."""
 
 import hashlib
 import json
