@@ -25,8 +25,6 @@ from accounts.text import named_agent, one_line
 LONGEST_PASSWORD = 1_000
 # What a notification says besides when and from where. Never what an attacker may have typed into somebody's mail.
 MAIL_FACTS = ("from_email", "to_email", "deleted_email")
-# In the order in which they are offered.
-PROVIDERS = ["orcid", "github", "google"]
 WAYS = {
     "reauthenticate": "Your password",
     "mfa_reauthenticate": "A code of your authenticator app, or a recovery code",
@@ -131,7 +129,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
             raise Http404("This site does not sign people in with this provider.") from None
 
     def list_providers(self, request: HttpRequest) -> list[Provider]:
-        return sorted(map(named, super().list_providers(request)), key=lambda provider: PROVIDERS.index(provider.id))
+        return [named(provider) for provider in super().list_providers(request)]
 
     def is_auto_signup_allowed(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         """No provider knows what somebody wants to find out, so everybody fills in the form."""

@@ -1,9 +1,10 @@
-// Shows the passkey buttons, which are of no use without scripts, and says when a passkey was not used.
+// Shows what passkeys need where they can be used: a browser that knows them, and a site with a name rather than a number.
 document.addEventListener("DOMContentLoaded", () => {
-  document.querySelectorAll("[data-passkey]").forEach((part) => { part.hidden = !window.PublicKeyCredential; });
+  const usable = Boolean(window.PublicKeyCredential) && !/^[0-9.]+$|:/.test(location.hostname);
+  document.querySelectorAll("[data-passkey]").forEach((part) => { part.hidden = !usable; });
+  document.querySelectorAll("[data-no-passkey]").forEach((part) => { part.hidden = usable; });
 });
 document.addEventListener("allauth.error", (event) => {
   event.preventDefault();
-  const problem = document.getElementById("passkey-problem");
-  problem.hidden = false;
+  document.getElementById("passkey-problem").hidden = false;
 });

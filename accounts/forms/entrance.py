@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.forms.kept import forget, keep, kept
 from accounts.models import User
-from accounts.services.registration import begun_registration
+from accounts.services.registration import begun_registration, complete_profile
 
 WHOLE_ADDRESS = "Write the whole address, such as name@example.edu"
 TWELVE = "Write a password of at least 12 characters"
@@ -75,6 +75,7 @@ class SignupForm(HouseWords, allauth.SignupForm):
                 self.account_already_exists = True
         user = begun_registration(email, password)
         if user:
+            complete_profile(user, **self.answers())
             return user, None
         # Hashing also takes the time that it takes for an address without an account.
         keep(request, answers, password=make_password(password))
