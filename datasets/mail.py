@@ -24,7 +24,7 @@ class Group(NamedTuple):
     """The archives of one split."""
 
     name: str
-    count: int
+    archives: int
     size: int
 
 

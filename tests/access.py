@@ -1,6 +1,7 @@
 """Datasets that can be signed for, and people who sign as the page does."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.utils import timezone
 
@@ -11,7 +12,7 @@ from datasets.services.access import Outcome, approve_request, sign_for_access
 from tests.factories import AgreementVersionFactory, ArchiveFactory, DatasetFactory, ReleaseFactory, StaffFactory
 
 
-def offered(policy: str = Dataset.AccessPolicy.AUTOMATIC, *, archives: int = 1, **facts: object) -> Dataset:
+def offered(policy: str = Dataset.AccessPolicy.AUTOMATIC, *, archives: int = 1, **facts: Any) -> Dataset:
     """A dataset with a required agreement version and a published release."""
     dataset = DatasetFactory(access_policy=policy, **facts)
     if current_version(dataset.agreement) is None:
@@ -20,15 +21,15 @@ def offered(policy: str = Dataset.AccessPolicy.AUTOMATIC, *, archives: int = 1, 
     return dataset
 
 
-def reviewed(**facts: object) -> Dataset:
+def reviewed(**facts: Any) -> Dataset:
     return offered(Dataset.AccessPolicy.REVIEWED, **facts)
 
 
-def sign(user: User, dataset: Dataset, **facts: object) -> Outcome:
+def sign(user: User, dataset: Dataset, **facts: Any) -> Outcome:
     version = current_version(dataset.agreement)
     assert version is not None
     given = {"version": version, "typed_name": user.name, "statements": version.statements}
-    return sign_for_access(user=user, dataset=dataset, address="192.0.2.1", agent="Mozilla/5.0", **given | facts)  # type: ignore[arg-type]
+    return sign_for_access(user=user, dataset=dataset, address="192.0.2.1", agent="Mozilla/5.0", **given | facts)
 
 
 def asked(user: User, dataset: Dataset) -> AccessRequest:
@@ -60,7 +61,7 @@ def set_end(grant: AccessGrant, days: float) -> AccessGrant:
     return grant
 
 
-def publish_next(dataset: Dataset, *, due_in: timedelta = timedelta(0), **facts: object) -> None:
+def publish_next(dataset: Dataset, *, due_in: timedelta = timedelta(0), **facts: Any) -> None:
     """A next version of the dataset's agreement, required from then on."""
     version = current_version(dataset.agreement)
     assert version is not None

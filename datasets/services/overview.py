@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Count, Max, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Count, Exists, Max, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django_countries import countries
 
@@ -56,10 +56,9 @@ def overview_of(user: User) -> list[Section]:
 
 def issue_missing_links(user: User) -> None:
     """Links for releases that were published after access was granted, or whose link was revoked alone."""
-    linked = DownloadLink.objects.live().filter(grant=OuterRef("pk")).values("release")
-    published = Release.objects.published().filter(dataset=OuterRef("dataset")).exclude(pk__in=linked)
-    grants = AccessGrant.objects.current().filter(user=user).annotate(missing=Subquery(published.values("pk")[:1]))
-    for grant in grants.filter(missing__isnull=False):
+    linked = DownloadLink.objects.live().filter(grant=OuterRef(OuterRef("pk"))).values("release")
+    missing = Release.objects.published().filter(dataset=OuterRef("dataset")).exclude(pk__in=linked)
+    for grant in AccessGrant.objects.current().filter(Exists(missing), user=user):
         for release in Release.objects.published().filter(dataset=grant.dataset_id):
             _issue(grant, release)
 

@@ -5,6 +5,8 @@ import hmac
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -24,10 +26,10 @@ def version() -> AgreementVersion:
     return AgreementVersionFactory()
 
 
-def sign(version: AgreementVersion, user: User | None = None, **facts: object) -> Signature:
+def sign(version: AgreementVersion, user: User | None = None, **facts: Any) -> Signature:
     user = user or UserFactory()
     given = {"typed_name": user.name, "statements": version.statements, "address": "192.0.2.1", "agent": "Mozilla/5.0"}
-    return sign_agreement(user=user, version=version, **given | facts)  # type: ignore[arg-type]
+    return sign_agreement(user=user, version=version, **given | facts)
 
 
 class TestSigning:
@@ -165,7 +167,7 @@ def as_owner() -> Iterator[None]:
             cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
 
 
-def tamper(sql: str, *parameters: object) -> None:
+def tamper(sql: str, *parameters: int) -> None:
     with as_owner(), connection.cursor() as cursor:
         cursor.execute(sql, parameters)
 
@@ -296,7 +298,7 @@ class TestAtTheSameTime:
     def test_twenty_signers_make_one_chain(self, version: AgreementVersion) -> None:
         people = UserFactory.create_batch(20)
 
-        outcomes = at_once([lambda user=user: sign(version, user) for user in people])
+        outcomes = at_once([partial(sign, version, user) for user in people])
 
         assert all(isinstance(outcome, Signature) for outcome in outcomes), outcomes
         assert Signature.objects.count() == 20
@@ -318,7 +320,7 @@ class TestAtTheSameTime:
         people, maintainer = UserFactory.create_batch(5), StaffFactory()
 
         outcomes = at_once(
-            [lambda user=user: sign(first, user) for user in people] + [lambda: publish_version(second, by=maintainer)]
+            [partial(sign, first, user) for user in people] + [lambda: publish_version(second, by=maintainer)]
         )
 
         second.refresh_from_db()
