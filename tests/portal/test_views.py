@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.cache import caches
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
@@ -19,9 +19,17 @@ from tests.factories import ArchiveFactory, UserFactory
 PAGES = ["/", "/datasets/", "/help/", "/privacy/", "/cite/"]
 
 
+FAILURES = {
+    "denied": PermissionDenied(),
+    "suspicious": SuspiciousOperation(),
+    "mistake": ZeroDivisionError(),
+    "database": OperationalError("gone"),
+    "bucket": BucketDown("The bucket does not answer."),
+}
+
+
 def failing(request: HttpRequest, how: str) -> HttpResponse:
-    failures = {"denied": PermissionDenied(), "mistake": ZeroDivisionError(), "database": OperationalError("gone")}
-    raise failures.get(how, BucketDown("The bucket does not answer."))
+    raise FAILURES[how]
 
 
 urlpatterns = [path("failing/<str:how>/", failing), *urls.urlpatterns]
@@ -89,6 +97,7 @@ def test_a_page_that_is_nowhere_says_so_and_leads_on(client: Client) -> None:
     ("how", "status", "sentence"),
     [
         ("denied", 403, "This page is not open to you"),
+        ("suspicious", 400, "This request cannot be read"),
         ("mistake", 500, "We made a mistake"),
         ("database", 503, "A part of the site does not answer"),
         ("bucket", 503, "A part of the site does not answer"),
