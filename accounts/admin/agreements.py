@@ -44,7 +44,7 @@ class AgreementAdmin(HouseAdmin):
     ordering = ["title"]
     prepopulated_fields = {"slug": ["title"]}
 
-    def find(self, queryset: QuerySet, term: str) -> QuerySet:
+    def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
         return queryset.filter(title__icontains=term)
 
 
@@ -116,7 +116,7 @@ class AgreementVersionAdmin(DecidingAdmin):
     )
     told = ("how_far", "published_at", "hash")
 
-    def find(self, queryset: QuerySet, term: str) -> QuerySet:
+    def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
         return queryset.filter(agreement__title__icontains=term)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
@@ -182,10 +182,10 @@ class SignatureAdmin(ExportingAdmin, ReadOnlyAdmin):
         *("text_hash", "shown_hash", "before_hash", "record_hash_groups"),
     ]
 
-    def find(self, queryset: QuerySet, term: str) -> QuerySet:
+    def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
         if RECORD_HASH.fullmatch(term):
             return queryset.filter(record_hash=term.lower())
-        return super().find(queryset, term)
+        return super().find(request, queryset, term)
 
     @admin.display(description="record")
     def record(self, row: Signature) -> SafeString:

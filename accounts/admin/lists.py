@@ -7,8 +7,8 @@ from typing import Any, cast
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR, SEARCH_VAR, ChangeList
-from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
+from django.core.paginator import Page, Paginator
+from django.db.models import F, Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -29,6 +29,13 @@ class BoundedPaginator(Paginator):
     @cached_property
     def count(self) -> int:
         return min(self._seen, COUNTED)
+
+    def page(self, number: int | str) -> Page:
+        """Looks up the page's numbers first, so that what belongs to a row is not read for the rows passed over."""
+        page = super().page(number)
+        rows = cast(QuerySet, self.object_list)
+        page.object_list = rows.filter(pk__in=list(cast(QuerySet, page.object_list).values_list("pk", flat=True)))
+        return page
 
     @property
     def has_more(self) -> bool:
@@ -55,6 +62,8 @@ class HouseChangeList(ChangeList):
         wanted = str(self.params.get(ORDER_VAR, ""))
         if not all(self._is_sortable(column) for column in wanted.split(".") if column):
             del self.params[ORDER_VAR]
+        if self.query and self.model_admin.finds_by_index:
+            return [(F("pk") + 0).desc()]
         return super().get_ordering(request, queryset)
 
     def _is_sortable(self, column: str) -> bool:

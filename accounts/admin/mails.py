@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from accounts.admin.decisions import DecidingAdmin, Decision
@@ -51,8 +52,8 @@ class OutgoingMailAdmin(ReadOnlyAdmin, DecidingAdmin):
         *("created_at", "due_at", "finished_at", "give_up_at", "reason"),
     ]
 
-    def find(self, queryset: QuerySet, term: str) -> QuerySet:
-        return queryset.filter(Q(to__startswith=term.lower()) | Q(user__in=User.objects.matching(term)))
+    def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
+        return queryset.filter(Q(to__startswith=term.lower()) | Q(user__in=self.people(request, term)))
 
     def describe(self, row: OutgoingMail) -> list[str]:
         return [row.template, row.to, short(row.reason)]

@@ -17,6 +17,7 @@ from accounts.admin.lists import SelectFilter, period
 from accounts.admin.marks import country, state
 from accounts.admin.pages import ReadOnlyAdmin, Table, shown_below
 from accounts.models import User
+from accounts.models.search import word_query
 from accounts.services.exports import export_people
 from accounts.services.people import disable_account, enable_account, reset_second_factor
 
@@ -70,6 +71,7 @@ class UserAdmin(ExportingAdmin, DecidingAdmin):
     search_fields = ["email", "name", "institution"]
     search_help_text = "Beginnings of words of the address, the name or the institution: kruger example"
     autocomplete_fields = ["groups"]
+    finds_by_index = True
     decisions = [DISABLE, ENABLE, RESET]
     export = Export("people", export_people)
     fieldsets = [
@@ -78,8 +80,9 @@ class UserAdmin(ExportingAdmin, DecidingAdmin):
         ("Maintainer", {"fields": list(PRIVILEGES)}),
     ]
 
-    def find(self, queryset: QuerySet, term: str) -> QuerySet:
-        return queryset.filter(pk__in=User.objects.matching(term))
+    def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
+        query = word_query(term)
+        return queryset.filter(words=query) if query else queryset.none()
 
     def describe(self, row: User) -> Sequence[str]:
         return [row.email, row.name, row.institution]

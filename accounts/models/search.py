@@ -30,9 +30,10 @@ _TO = "".join(PLAIN.values()) + " " * len(SEPARATORS)
 
 
 class WordVector(Func):
-    """The words of some columns. An index and a search must name the same columns in the same order.
+    """The words of some columns, for a generated column: PostgreSQL would else take the text apart for every row
+    that a search looks at.
 
-    What it computes is kept in indexes: change it only together with a migration that makes them anew.
+    What it computes is kept in rows: change it only together with a migration that makes the column anew.
     """
 
     template = f"to_tsvector('simple'::regconfig, translate(%(expressions)s, '{_FROM}', '{_TO}'))"

@@ -15,6 +15,7 @@ from accounts.admin.decisions import DecidingAdmin, Decision, ReasonForm
 from accounts.admin.history import history
 from accounts.admin.marks import hash_groups, link_to, short, state, yes
 from accounts.admin.pages import HouseAdmin, ReadOnlyAdmin, Table, shown_below
+from accounts.models.search import word_query
 from datasets.exceptions import MoveNotAllowed
 from datasets.models import Archive, Dataset, Release, Volume
 from datasets.services.catalog import publish_release, withdraw_release
@@ -68,7 +69,7 @@ class DatasetAdmin(HouseAdmin):
         ("In lists", {"fields": ["is_listed", "position"]}),
     ]
 
-    def find(self, queryset: QuerySet, term: str) -> QuerySet:
+    def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
         words = Q(name__icontains=term) | Q(slug__icontains=term)
         return queryset.filter(words | Q(anatomy__icontains=term) | Q(summary__icontains=term))
 
@@ -109,7 +110,7 @@ class ReleaseAdmin(DecidingAdmin):
     written = ("dataset", "version", "summary", "notes")
     readonly_fields = ["how_far", "reason", "created_at", "published_at", "withdrawn_at"]
 
-    def find(self, queryset: QuerySet, term: str) -> QuerySet:
+    def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
         return queryset.filter(Q(version__startswith=term) | Q(dataset__name__icontains=term))
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
@@ -179,7 +180,7 @@ class ArchiveAdmin(HouseAdmin):
     ]
     readonly_fields = ["exactly", "hash", "how_far", "reason"]
 
-    def find(self, queryset: QuerySet, term: str) -> QuerySet:
+    def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
         return queryset.filter(name__icontains=term)
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
@@ -236,8 +237,9 @@ class VolumeAdmin(ReadOnlyAdmin):
         *("archive", "path", "offset", "size", "acquisition", "slices", "coils", "readout", "phase", "field_strength"),
     ]
 
-    def find(self, queryset: QuerySet, term: str) -> QuerySet:
-        return queryset.filter(pk__in=Volume.objects.matching(term))
+    def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
+        query = word_query(term)
+        return queryset.filter(words=query) if query else queryset.none()
 
     @admin.display(description="matrix")
     def matrix(self, row: Volume) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
@@ -62,9 +63,9 @@ class DownloadLinkAdmin(ReadOnlyAdmin, DecidingAdmin):
     decisions = [REPLACE, REVOKE]
     fields = ["number", "grant", "release", "how_far", "created_at", "ended_at"]
 
-    def find(self, queryset: QuerySet, term: str) -> QuerySet:
+    def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
         number = _number(term)
-        return queryset.filter(pk=number) if number else super().find(queryset, term)
+        return queryset.filter(pk=number) if number else super().find(request, queryset, term)
 
     def describe(self, row: DownloadLink) -> Sequence[str]:
         return [row.grant.user.email, row.grant.user.name, str(row.release), f"link {row.pk}"]

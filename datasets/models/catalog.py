@@ -4,13 +4,14 @@ from typing import Self
 
 import pghistory
 from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Count, Q, Sum
 from django.urls import reverse
 
 from accounts.models import Agreement
-from accounts.models.search import WordVector, word_query
+from accounts.models.search import WordVector
 
 version_validator = RegexValidator(r"^[0-9]+(\.[0-9]+)*$", "Write a version such as 2.0.")
 PLAIN_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z"
@@ -208,13 +209,6 @@ class Archive(models.Model):
         return self.name
 
 
-class VolumeQuerySet(models.QuerySet["Volume"]):
-    def matching(self, text: str) -> Self:
-        """In whose path or acquisition words begin with each word of the text."""
-        query = word_query(text)
-        return self.alias(words=WordVector("path", "acquisition")).filter(words=query) if query else self.none()
-
-
 class Volume(models.Model):
     """One scan inside an archive: an HDF5 member, at this byte of the uncompressed stream."""
 
@@ -229,12 +223,14 @@ class Volume(models.Model):
     phase = models.PositiveIntegerField(null=True)
     field_strength = models.FloatField("field strength in tesla", null=True, blank=True)
 
-    objects = VolumeQuerySet.as_manager()
+    words = models.GeneratedField(
+        expression=WordVector("path", "acquisition"), output_field=SearchVectorField(), db_persist=True
+    )
 
     class Meta:
         ordering = ["archive", "path"]
         constraints = [models.UniqueConstraint(fields=["archive", "path"], name="one_volume_a_path")]
-        indexes = [GinIndex(WordVector("path", "acquisition"), name="volume_words")]
+        indexes = [GinIndex(fields=["words"], name="volume_words")]
 
     def __str__(self) -> str:
         return self.path
