@@ -9,6 +9,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import OutgoingMail, User
+from datasets import tasks
 from datasets.models import AccessGrant, AccessRequest, Dataset
 from datasets.services.access import decline_request, renew_grant, revoke_grant, withdraw_request
 from datasets.services.reminders import remind_of_ends
@@ -213,6 +214,14 @@ class TestReminders:
 
         with time_machine.travel(timezone.now() + timedelta(days=170)):
             assert remind_of_ends() == 1
+
+    def test_the_task_may_run_twice(self, grant: AccessGrant) -> None:
+        set_end(grant, 10)
+
+        tasks.remind_of_ends()
+        tasks.remind_of_ends()
+
+        assert OutgoingMail.objects.filter(template="access/ends").count() == 1
 
     def test_short_access_is_not_reminded_of_a_far_end(self, user: User) -> None:
         granted(user, offered(access_days=30))

@@ -157,6 +157,20 @@ class TestReading:
         assert "Signed as Amara Osei" in text
         assert ("Open access to" if policy == "automatic" else "Ask for access to") in text
 
+    def test_the_number_of_queries_is_constant(
+        self, client: Client, browser: Client, user: User, django_assert_max_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        dataset = reviewed()
+        for _ in range(5):
+            publish_next(dataset)
+            granted_by_hand(UserFactory(), dataset)
+        asked(user, dataset)
+
+        with django_assert_max_num_queries(6):
+            client.get(agreement(dataset))
+        with django_assert_max_num_queries(13):
+            browser.get(agreement(dataset))
+
 
 class TestSigning:
     def test_signing_leads_to_my_downloads(self, browser: Client, user: User) -> None:
