@@ -8,6 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
+from redis.exceptions import ConnectionError as CacheGone
+from redis.exceptions import TimeoutError as CacheSlow
 
 from accounts.address import AddressUnknown
 from datasets.exceptions import PartDown
@@ -17,7 +19,7 @@ from datasets.views.kept import kept_for_visitors
 from portal.context import facts
 
 # A part of the site that is away, rather than a mistake of ours. In seconds: when to try again.
-AWAY = (OperationalError, InterfaceError, PartDown)
+AWAY = (OperationalError, InterfaceError, CacheGone, CacheSlow, PartDown)
 RETRY_AFTER = 60
 
 

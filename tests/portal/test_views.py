@@ -10,6 +10,7 @@ from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
 from django.urls import path
+from redis.exceptions import ConnectionError as CacheGone
 
 from datasets.exceptions import BucketDown
 from portal import urls, views
@@ -25,6 +26,7 @@ FAILURES = {
     "mistake": ZeroDivisionError(),
     "database": OperationalError("gone"),
     "bucket": BucketDown("The bucket does not answer."),
+    "cache": CacheGone("refused"),
 }
 
 
@@ -101,6 +103,7 @@ def test_a_page_that_is_nowhere_says_so_and_leads_on(client: Client) -> None:
         ("mistake", 500, "We made a mistake"),
         ("database", 503, "A part of the site does not answer"),
         ("bucket", 503, "A part of the site does not answer"),
+        ("cache", 503, "A part of the site does not answer"),
     ],
 )
 def test_failures_say_what_happened(failing_client: Client, how: str, status: int, sentence: str) -> None:
