@@ -275,6 +275,8 @@ PERSONAL_DATA = {
     "access": "datasets.services.personal_data.access_of",
 }
 
+# Chrome holds the redirect to a provider against the form that led to it.
+FORMS_LEAD_TO = [SELF, *(PROVIDER_SITES[name] for name in SOCIALACCOUNT_PROVIDERS)]
 # What pages may load: their own files, nothing inline, nothing from elsewhere.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -284,8 +286,7 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [SELF],
         "img-src": [SELF],
         "connect-src": [SELF],
-        # Chrome holds the redirect to a provider against the form that led to it.
-        "form-action": [SELF, *(PROVIDER_SITES[name] for name in SOCIALACCOUNT_PROVIDERS)],
+        "form-action": FORMS_LEAD_TO,
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
     }

@@ -1,6 +1,10 @@
 """Signing in with ORCID, GitHub and Google, where they are configured. The provider's own pages are not ours: what
 it answers to our server is played here."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -216,3 +220,13 @@ def test_a_provider_is_connected_and_disconnected_after_the_password_and_both_ar
     client.post("/accounts/3rdparty/", {"account": account.pk})
     assert not SocialAccount.objects.exists()
     assert templates() == ["account_connected", "account_disconnected"]
+
+
+def test_the_settings_offer_what_the_environment_names_and_let_forms_lead_there() -> None:
+    """Chrome holds the redirect that follows a form against form-action, so a provider's site must be in it."""
+    told = (
+        "import json, portal.settings.base as s; print(json.dumps([list(s.SOCIALACCOUNT_PROVIDERS), s.FORMS_LEAD_TO]))"
+    )
+    environment = {**os.environ, "ORCID_CLIENT": "APP-0123456789ABCDEF:a:secret", "GITHUB_CLIENT": ""}
+    done = subprocess.run([sys.executable, "-c", told], env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [["orcid"], ["'self'", "https://orcid.org"]]

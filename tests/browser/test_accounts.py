@@ -7,6 +7,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
+from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from tests.chromium import chromium, watched_page
@@ -126,6 +127,16 @@ def test_a_passkey_that_the_device_refuses_is_said(page: Page, site: str) -> Non
 def test_passkeys_are_not_offered_where_the_site_has_no_name(page: Page, live_server: LiveServer) -> None:
     page.goto(live_server.url.replace("localhost", "127.0.0.1") + LOGIN)
     expect(page.get_by_role("button", name="Sign in with a passkey")).to_be_hidden()
+
+
+def test_a_form_leads_to_a_configured_provider_under_the_policy(page: Page, site: str, settings: Settings) -> None:
+    settings.SOCIALACCOUNT_PROVIDERS = {"orcid": {"APPS": [{"client_id": "our-id", "secret": "our-secret"}]}}
+    directives = {**settings.CONTENT_SECURITY_POLICY["DIRECTIVES"], "form-action": ["'self'", "https://orcid.org"]}
+    settings.CONTENT_SECURITY_POLICY = {"DIRECTIVES": directives}
+    page.route("https://orcid.org/**", lambda route: route.fulfill(body="Is it you?"))
+    page.goto(site + LOGIN)
+    page.get_by_role("button", name="ORCID").click()
+    page.wait_for_url("https://orcid.org/oauth/authorize?**")
 
 
 def findings(page: Page) -> list[str]:
