@@ -12,6 +12,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings.development")
 
 app = Celery("portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+# RedBeat looks for its own names only, without the prefix.
+app.add_defaults(
+    lambda: {
+        "redbeat_redis_url": settings.REDIS_URL,
+        "redbeat_redis_options": {"socket_connect_timeout": 1, "socket_timeout": 2},
+    }
+)
 app.autodiscover_tasks()
 
 

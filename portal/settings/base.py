@@ -150,6 +150,8 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 # Work -------------------------------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
+# There are no results, so there is nothing to clean up daily.
+CELERY_RESULT_EXPIRES = None
 CELERY_TASK_ACKS_LATE = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A message is a hint: when the broker is away the sweeper finds the row, so publishing does not wait: neither for
@@ -162,10 +164,7 @@ CELERY_TASK_TIME_LIMIT = 600
 CELERY_TASK_SOFT_TIME_LIMIT = 540
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULER = "redbeat.RedBeatScheduler"
-CELERY_REDBEAT_REDIS_URL = REDIS_URL
-# Beat, too, outlives the broker's restarts.
-CELERY_REDBEAT_REDIS_OPTIONS = {"retry_period": -1, "socket_connect_timeout": 2, "socket_timeout": 5}
+CELERY_BEAT_SCHEDULER = "portal.beat.PatientScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SCHEDULE = {
     # A sweep that no worker took in time is of no use to the next one.
