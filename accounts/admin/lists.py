@@ -62,7 +62,7 @@ class HouseChangeList(ChangeList):
         wanted = str(self.params.get(ORDER_VAR, ""))
         if not all(self._is_sortable(column) for column in wanted.split(".") if column):
             del self.params[ORDER_VAR]
-        if self.query and self.model_admin.finds_by_index:
+        if self.query and getattr(self.model_admin, "finds_by_index", False):
             return [(F("pk") + 0).desc()]
         return super().get_ordering(request, queryset)
 

@@ -1,0 +1,195 @@
+"""The admin's lists read indexes: nothing in them grows with the tables that grow with the people."""
+
+import hashlib
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from accounts.admin import lists
+from accounts.models import OutgoingMail, Signature, User
+from datasets.models import AccessGrant, AccessRequest, Archive, DownloadLink, DownloadRecord, Release
+from tests.factories import AgreementVersionFactory, ArchiveFactory, DatasetFactory, ReleaseFactory
+from tests.maintainers import maintainer
+from tests.plans import plans_of
+
+pytestmark = pytest.mark.django_db
+NUMBER = 2_000
+GROWING = {
+    *("accounts_user", "accounts_signature", "accounts_outgoingmail", "datasets_accessrequest"),
+    *("datasets_accessgrant", "datasets_downloadlink", "datasets_downloadrecord"),
+}
+NOW = timezone.now()
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fill() -> None:
+    """Two thousand people, each with a signature, a request, a grant, a link, a download and a mail."""
+    version = AgreementVersionFactory()
+    dataset = DatasetFactory(agreement=version.agreement)
+    release = ReleaseFactory(dataset=dataset)
+    archive = ArchiveFactory(release=release)
+    numbers = range(NUMBER)
+    days = [NOW - timedelta(hours=NUMBER - number) for number in numbers]
+    people = User.objects.bulk_create(
+        User(
+            email=f"person{number}@site{number % 50}.example.org",
+            name=f"Person Number{number}",
+            country="IS" if number % 500 == 0 else "GH",
+            is_active=number % 400 != 0,
+            date_joined=days[number],
+        )
+        for number in numbers
+    )
+    signatures = Signature.objects.bulk_create(
+        Signature(
+            user=person,
+            version=version,
+            typed_name=person.name,
+            email=person.email,
+            salt="0" * 64,
+            text_sha256=version.sha256,
+            rendered_sha256=version.sha256,
+            signed_at=day,
+            previous_hash=digest(f"before {person.pk}"),
+            record_hash=digest(f"record {person.pk}"),
+        )
+        for person, day in zip(people, days, strict=True)
+    )
+    AccessRequest.objects.bulk_create(
+        AccessRequest(
+            user=signature.user,
+            dataset=dataset,
+            signature=signature,
+            purpose="p",
+            status="declined" if number % 300 == 0 else "pending" if number % 301 == 0 else "approved",
+            reason="r",
+            created_at=days[number],
+            decided_at=NOW,
+        )
+        for number, signature in enumerate(signatures)
+    )
+    hand_out(people, release, archive)
+    connection.cursor().execute("ANALYZE")
+
+
+def hand_out(people: list[User], release: Release, archive: Archive) -> None:
+    grants = AccessGrant.objects.bulk_create(
+        AccessGrant(
+            user=person,
+            dataset=release.dataset,
+            starts_at=NOW - timedelta(days=200),
+            ends_at=NOW + timedelta(hours=number - 1_000),
+            status="revoked" if number % 350 == 0 else "active",
+            reason="r",
+            revoked_at=NOW,
+        )
+        for number, person in enumerate(people)
+    )
+    links = DownloadLink.objects.bulk_create(
+        DownloadLink(
+            grant=grant,
+            release=release,
+            status="replaced" if number % 400 == 0 else "live",
+            ended_at=NOW if number % 400 == 0 else None,
+        )
+        for number, grant in enumerate(grants)
+    )
+    DownloadRecord.objects.bulk_create(
+        DownloadRecord(link=link, archive=archive, issued_at=NOW - timedelta(hours=NUMBER - number))
+        for number, link in enumerate(links)
+    )
+    OutgoingMail.objects.bulk_create(
+        OutgoingMail(
+            uuid=uuid.uuid4(),
+            template="agreement/receipt" if number % 200 == 0 else "access/link",
+            to=person.email,
+            user=person,
+            state="failed" if number % 450 == 0 else "done",
+            reason="550",
+            created_at=NOW - timedelta(hours=NUMBER - number),
+            finished_at=NOW,
+        )
+        for number, person in enumerate(people)
+    )
+
+
+DAY = (NOW - timedelta(days=30)).date()
+# Each way of narrowing a list, and the index that must serve it.
+WAYS = {
+    "accounts/user/?q=number77": "user_words",
+    "accounts/user/?country=IS": "user_country",
+    "accounts/user/?is_staff__exact=1": "user_staff",
+    "accounts/user/?is_active__exact=0": "user_disabled",
+    f"accounts/user/?date_joined_from={DAY}&date_joined_until={DAY}": "user_joined",
+    "accounts/signature/?q=number77": "user_words",
+    f"accounts/signature/?q={digest('record')}": "accounts_signature_record_hash",
+    f"accounts/signature/?signed_at_from={DAY}&signed_at_until={DAY}": "signature_signed",
+    "accounts/outgoingmail/?q=person77": "mail_to",
+    "accounts/outgoingmail/?state__exact=failed": "mail_failed",
+    "accounts/outgoingmail/?state__exact=waiting": "outgoingmail_open",
+    "accounts/outgoingmail/?template=agreement/receipt": "mail_template",
+    f"accounts/outgoingmail/?created_at_from={DAY}&created_at_until={DAY}": "mail_created",
+    "datasets/accessrequest/?q=number77": "user_words",
+    "datasets/accessrequest/?status__exact=declined": "request_status",
+    "datasets/accessgrant/?q=number77": "user_words",
+    "datasets/accessgrant/?standing=soon": "grant_ends",
+    "datasets/accessgrant/?standing=revoked": "grant_revoked",
+    "datasets/downloadlink/?q=number77": "user_words",
+    "datasets/downloadlink/?q=link+1": "datasets_downloadlink_pkey",
+    "datasets/downloadlink/?status__exact=replaced": "link_ended",
+    "datasets/downloadrecord/?q=number77": "record_by_link",
+    f"datasets/downloadrecord/?issued_at_from={DAY}&issued_at_until={DAY}": "record_issued",
+    "datasets/downloadrecord/?link__id__exact=1": "record_by_link",
+}
+LISTS = [
+    *("accounts/user/", "accounts/signature/", "accounts/outgoingmail/", "datasets/accessrequest/"),
+    *("datasets/accessgrant/", "datasets/downloadlink/", "datasets/downloadrecord/"),
+]
+
+
+def test_lists_searches_and_filters_read_indexes(client: Client) -> None:
+    """One test, because filling takes longer than asking."""
+    maintainer(client)
+    fill()
+    for way, index in WAYS.items():
+        plans = plans_of(client, f"/admin/{way}")
+        assert not plans.scanned & GROWING, way
+        assert any(name.startswith(index) for name in plans.indexes), f"{way} read {sorted(plans.indexes)}"
+    for path in ["", *LISTS, *(f"{name}?p=3" for name in LISTS)]:
+        assert not plans_of(client, f"/admin/{path}").scanned & GROWING, path
+
+
+def test_long_lists_are_counted_so_far_and_say_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists, "COUNTED", 100)
+    maintainer(client)
+    User.objects.bulk_create(User(email=f"person{number}@example.org") for number in range(150))
+
+    page = client.get("/admin/accounts/user/").content.decode()
+    last = client.get("/admin/accounts/user/?p=2").content.decode()
+
+    assert "more than 100 users; narrow the list to reach the rest" in page
+    assert "person149@" in page
+    assert "person99@" in last
+
+
+def test_a_search_that_fits_many_people_says_whose_rows_it_lists(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("accounts.admin.pages.PEOPLE", 2)
+    maintainer(client)
+    people = User.objects.bulk_create(User(email=f"person{number}@example.org", name="Ines") for number in range(4))
+    OutgoingMail.objects.bulk_create(
+        OutgoingMail(uuid=uuid.uuid4(), template="access/link", to="x@example.org", user=person) for person in people
+    )
+
+    page = client.get("/admin/accounts/outgoingmail/?q=ines").content.decode()
+
+    assert "The words fit more than 2 people" in page
+    assert "2 mails" in page
