@@ -10,6 +10,7 @@ from weakref import WeakSet
 from django.db import InterfaceError, OperationalError, connection
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
+from psycopg2.errors import InvalidSqlStatementName
 
 from datasets.exceptions import FileUnknown, LinkUnknown
 from datasets.permissions import STANDING_COLUMNS, Standing, judge
@@ -100,11 +101,16 @@ def read(values: tuple) -> tuple | None:
     connection.health_check_done = True  # type: ignore[attr-defined]
     try:
         return _read(values)
-    except (OperationalError, InterfaceError):
-        dead = connection.connection is None or connection.connection.closed
-        if not dead or connection.in_atomic_block:
+    except (OperationalError, InterfaceError) as error:
+        if connection.in_atomic_block:
             raise
-        connection.close()
+        if isinstance(error.__cause__, InvalidSqlStatementName):
+            # Somebody between us and PostgreSQL has exchanged the session.
+            prepared.discard(connection.connection)
+        elif connection.connection is None or connection.connection.closed:
+            connection.close()
+        else:
+            raise
         return _read(values)
 
 

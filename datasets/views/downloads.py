@@ -100,12 +100,6 @@ def answer(request: HttpRequest, token: str, name: str) -> HttpResponse:
     return describe(delivery) if request.method == "HEAD" else redirect_to_bucket(request, delivery)
 
 
-def below_nothing(request: HttpRequest, rest: str = "") -> HttpResponse:
-    """Addresses below /get/ that can be no link's: path tricks, and links that were cut or glued together."""
-    token, _, name = rest.partition("/")
-    return below_link(request, token, name)
-
-
 def redirect_to_bucket(request: HttpRequest, delivery: Delivery) -> HttpResponse:
     address = client_address(request)
     url = issue_download(

@@ -1,0 +1,225 @@
+"""Links are issued, replaced and revoked; what they list; and how records forget where they came from."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import DatabaseError, transaction
+from django.utils import timezone
+from pytest_django import Settings
+
+from datasets.exceptions import FileUnknown, LinkReplaced, MoveNotAllowed
+from datasets.models import AccessGrant, Archive, DownloadLink, DownloadRecord
+from datasets.services import downloads
+from datasets.services.downloads import (
+    address_of,
+    blank_addresses,
+    commands,
+    issue_link,
+    listing,
+    open_link,
+    replace_link,
+    revoke_link,
+    revoke_links,
+    token_of,
+)
+from tests.factories import (
+    AccessGrantFactory,
+    ArchiveFactory,
+    DownloadLinkFactory,
+    DownloadRecordFactory,
+    ReleaseFactory,
+    StaffFactory,
+    granted,
+)
+from tests.threads import at_once
+
+pytestmark = pytest.mark.django_db
+
+
+class TestIssuing:
+    def test_a_grant_has_one_live_link_a_release(self) -> None:
+        grant = AccessGrantFactory()
+        first, second = (ReleaseFactory(dataset=grant.dataset) for _ in range(2))
+        link = issue_link(grant, first)
+        assert issue_link(grant, first) == link
+        assert issue_link(grant, second) != link
+
+    def test_a_revoked_grant_gets_none(self) -> None:
+        grant = AccessGrantFactory(status="revoked", reason="the project has closed", revoked_at=timezone.now())
+        with pytest.raises(MoveNotAllowed, match="was revoked"):
+            issue_link(grant, ReleaseFactory(dataset=grant.dataset))
+        assert not DownloadLink.objects.exists()
+
+    def test_a_grant_gets_none_for_another_dataset(self) -> None:
+        with pytest.raises(ValueError, match="not for the dataset"):
+            issue_link(AccessGrantFactory(), ReleaseFactory())
+
+    @pytest.mark.django_db(transaction=True)
+    def test_several_at_once_get_the_same_one(self) -> None:
+        grant = AccessGrantFactory()
+        release = ReleaseFactory(dataset=grant.dataset)
+        links = at_once([lambda: issue_link(grant, release)] * 4)
+        assert len({link.pk for link in links}) == 1
+
+
+class TestReplacing:
+    def test_the_old_one_stops_and_the_new_one_works(self) -> None:
+        link = granted()
+        new = replace_link(link, by=link.grant.user)
+        assert token_of(new) != token_of(link)
+        assert open_link(token_of(new)).link_id == new.pk
+        with pytest.raises(LinkReplaced):
+            open_link(token_of(link))
+        link.refresh_from_db()
+        assert link.status == "replaced"
+        assert link.ended_at
+
+    def test_a_double_click_replaces_once(self) -> None:
+        link = granted()
+        new = replace_link(link, by=link.grant.user)
+        assert replace_link(link, by=link.grant.user) == new
+        assert DownloadLink.objects.count() == 2
+
+    def test_a_revoked_one_is_not_replaced(self) -> None:
+        link = DownloadLinkFactory(status="revoked", ended_at=timezone.now())
+        with pytest.raises(MoveNotAllowed, match="was revoked"):
+            replace_link(link, by=link.grant.user)
+        assert DownloadLink.objects.count() == 1
+
+    @pytest.mark.django_db(transaction=True)
+    def test_several_tabs_at_once_replace_once(self) -> None:
+        link = granted()
+        others = [lambda: replace_link(link, by=link.grant.user)] * 3 + [lambda: issue_link(link.grant, link.release)]
+        results = at_once(others)
+        assert DownloadLink.objects.live().count() == 1
+        assert all(isinstance(result, DownloadLink) for result in results), results
+        assert DownloadLink.objects.count() == 2
+
+
+class TestRevoking:
+    def test_a_revoked_link_stops_and_its_owner_may_have_another(self) -> None:
+        link = granted()
+        revoke_link(link, by=StaffFactory())
+        revoke_link(link, by=StaffFactory())
+        with pytest.raises(LinkReplaced, match="was revoked"):
+            open_link(token_of(link))
+        assert open_link(token_of(issue_link(link.grant, link.release)))
+
+    def test_all_live_links_of_a_grant_end_together(self) -> None:
+        link = granted()
+        new = replace_link(link, by=link.grant.user)
+        other = granted()
+        assert revoke_links(link.grant) == 1
+        assert revoke_links(link.grant) == 0
+        statuses = dict(DownloadLink.objects.values_list("pk", "status"))
+        assert statuses == {link.pk: "replaced", new.pk: "revoked", other.pk: "live"}
+
+
+class TestListing:
+    def test_it_holds_the_verified_archives_in_their_order(self) -> None:
+        link = granted(archives=3)
+        ArchiveFactory(release=link.release, status=Archive.Status.REGISTERED)
+        ArchiveFactory()
+        found = listing(link)
+        assert [file.name for file in found.files] == [archive.name for archive in link.release.archives.all()[:3]]
+        assert found.total_size == 3 * 100_694_526_932
+        assert found.address == address_of(link)
+
+    @pytest.mark.parametrize(
+        ("only", "names"),
+        [
+            (["sample"], ["knee_sample.tar"]),
+            (["*_val*"], ["knee_val.tar.xz"]),
+            (["knee_*.tar"], ["knee_sample.tar"]),
+            (["sample", "val"], ["knee_sample.tar", "knee_val.tar.xz"]),
+            (["[kn]*.x?"], ["knee_val.tar.xz"]),
+        ],
+    )
+    def test_patterns_choose_by_part_or_as_the_shell_does(self, only: list[str], names: list[str]) -> None:
+        link = granted(archives=0)
+        for name in ("knee_sample.tar", "knee_val.tar.xz"):
+            ArchiveFactory(release=link.release, name=name)
+        assert [file.name for file in listing(link, only).files] == names
+
+    def test_a_pattern_without_a_file_says_where_all_are(self) -> None:
+        link = granted()
+        with pytest.raises(FileUnknown, match=address_of(link)):
+            listing(link, ["nothing"])
+
+    def test_names_that_are_more_than_plain_never_get_into_the_database(self) -> None:
+        for name in ("a b.tar", "a\nb.tar", "../a.tar", "-rf", "$(id).tar", 'a".tar', "ä.tar", "a.tar\n"):
+            with pytest.raises(DatabaseError, match="archive_name_plain"), transaction.atomic():
+                ArchiveFactory(name=name)
+
+
+class TestCommands:
+    def test_the_link_stands_on_no_command_line_of_a_program(self) -> None:
+        """Only in a word of the shell's own echo or printf, which no list of processes shows."""
+        link = granted()
+        token = token_of(link)
+        for command in commands(link).values():
+            for line in command.splitlines():
+                first, *rest = line.split(";")
+                assert token not in "".join(rest) or first.startswith("(umask 077")
+                for part in line.removeprefix("(umask 077; ").split("; "):
+                    assert token not in part or part.startswith(("echo '", "printf '"))
+
+    def test_they_are_few_lines_and_choose_files_if_asked(self) -> None:
+        link = granted()
+        name = link.release.archives.get().name
+        found = commands(link, only=[name])
+        assert list(found) == ["script", "aria2", "curl", "wget", "check"]
+        assert all(len(command.splitlines()) == 2 for command in found.values())
+        assert all(f"?only={name}" in command for command in found.values())
+
+    def test_all_the_services_names_are_there(self) -> None:
+        assert all(hasattr(downloads, name) for name in downloads.__all__)
+
+
+class TestRecords:
+    def test_addresses_are_blanked_when_they_are_old_enough(self, settings: Settings) -> None:
+        settings.ADDRESS_DAYS = 30
+        now = timezone.now()
+        old = [DownloadRecordFactory(issued_at=now - timedelta(days=days)) for days in (31, 400)]
+        young = DownloadRecordFactory(issued_at=now - timedelta(days=29))
+        before = {record.pk: record.agent for record in old}
+        assert blank_addresses() == 2
+        assert blank_addresses() == 0
+        rows = {record.pk: record for record in DownloadRecord.objects.all()}
+        assert [rows[record.pk].address for record in old] == [None, None]
+        assert rows[young.pk].address == "192.0.2.7"
+        assert {record.pk: rows[record.pk].agent for record in old} == before
+
+    def test_many_are_blanked_batch_by_batch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(downloads, "BLANKED_AT_ONCE", 2)
+        link = DownloadLinkFactory()
+        archive = ArchiveFactory(release=link.release)
+        for _ in range(5):
+            DownloadRecordFactory(link=link, archive=archive, issued_at=timezone.now() - timedelta(days=400))
+        assert blank_addresses() == 5
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"address": "192.0.2.8"},
+            {"agent": "another"},
+            {"first_byte": 9},
+            {"country": "GH"},
+            {"issued_at": timezone.now()},
+            {"address": None, "agent": ""},
+        ],
+    )
+    def test_nothing_else_of_a_record_ever_changes(self, change: dict[str, object]) -> None:
+        DownloadRecordFactory(agent="curl/8")
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+            DownloadRecord.objects.update(**change)
+
+    def test_a_record_is_never_deleted(self) -> None:
+        record = DownloadRecordFactory()
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+            record.delete()
+
+    def test_a_grant_that_was_used_keeps_its_links(self) -> None:
+        record = DownloadRecordFactory()
+        with pytest.raises(DatabaseError), transaction.atomic():
+            AccessGrant.objects.filter(pk=record.link.grant_id).delete()
