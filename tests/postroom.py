@@ -1,0 +1,100 @@
+"""What carries mails in a flow test: a mail sink, workers and beat, as processes on the run's own services."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.db import connection
+
+from portal.embedded import mailbox
+from portal.embedded.application import ROOT
+from portal.embedded.state import choose_ports
+from tests.waiting import wait_until
+
+
+class Program:
+    """A program in a process group of its own, with its output in a file."""
+
+    def __init__(self, name: str, command: Sequence[str], folder: Path, environment: dict[str, str]) -> None:
+        self.command = command
+        self.log = folder / f"{name}.log"
+        self.environment = environment
+        self.process = self._spawn()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def send(self, number: signal.Signals) -> None:
+        """To the program and to all that it started."""
+        os.killpg(self.process.pid, number)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(timeout=30)
+
+    def start_again(self) -> None:
+        self.process = self._spawn()
+
+
+class PostRoom:
+    """A mail sink, and as many workers as are asked for; beat makes them sweep."""
+
+    def __init__(self, folder: Path, *, workers: int) -> None:
+        self.mails = folder / "mail"
+        smtp, page = (choose_ports((name,), {})[name] for name in ("smtp", "page"))
+        self.environment = os.environ | {
+            "DJANGO_SETTINGS_MODULE": "portal.settings.testing",
+            "DATABASE_URL": _address_of_the_tests_database(),
+            "EMAIL_URL": f"smtp://127.0.0.1:{smtp}",
+            "LOG_LEVEL": "DEBUG",
+        }
+        python = [sys.executable, "-m"]
+        options = [f"--folder={self.mails}", f"--smtp-port={smtp}", f"--page-port={page}"]
+        self.sink = Program("sink", [*python, "portal.embedded.mailsink", *options], folder, self.environment)
+        celery = [*python, "celery", "-A", "portal.celery"]
+        quiet = ["--concurrency=2", "--without-mingle", "--without-gossip", "--without-heartbeat"]
+        self.workers = [
+            Program(f"worker{n}", [*celery, "worker", *quiet, f"--hostname=w{n}@%h"], folder, self.environment)
+            for n in range(workers)
+        ]
+        self.beat = Program("beat", [*celery, "beat", "--pidfile="], folder, self.environment)
+        wait_until(lambda: "ready on ports" in self.sink.said(), "The mail sink's start", 30)
+        for worker in self.workers:
+            wait_until(lambda worker=worker: " ready." in worker.said(), "A worker's start", 60)  # type: ignore[misc]
+
+    def deliveries(self) -> Counter[str]:
+        """How often a mail was delivered, by recipient."""
+        return Counter(mail.recipients[0] for mail in mailbox.read_all(self.mails))
+
+    def stop(self) -> None:
+        for program in (self.beat, *self.workers, self.sink):
+            if program.process.poll() is None:
+                # Whatever a test froze must be able to end.
+                program.send(signal.SIGCONT)
+            program.stop()
+
+
+def _address_of_the_tests_database() -> str:
+    address, _slash, _name = os.environ["DATABASE_URL"].rpartition("/")
+    return f"{address}/{connection.settings_dict['NAME']}"
+
+
+@contextmanager
+def post_room(folder: Path, *, workers: int) -> Iterator[PostRoom]:
+    room = PostRoom(folder, workers=workers)
+    try:
+        yield room
+    finally:
+        room.stop()
