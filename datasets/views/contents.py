@@ -194,6 +194,10 @@ class DatasetContents:
     def current(self) -> Release | None:
         return next((release for release in self.releases if not release.is_withdrawn), None)
 
+    @property
+    def picture(self) -> Picture | None:
+        return picture_of(self.dataset.slug)
+
     @cached_property
     def waiting(self) -> WaitingTimes:
         return waiting_times(self.dataset)
