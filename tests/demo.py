@@ -87,13 +87,15 @@ class Demo:
         """Keep a part stopped for a time: postgres, valkey, bucket, mailsink, worker, beat or web."""
         hold = self.folder / "hold" / part
         record = self.folder / "run" / f"{part}.pid"
+        back = f"{part} runs again."
+        times = self.output().count(back)
         hold.touch()
         wait_until(lambda: not record.exists(), f"The end of {part}")
         try:
             yield
         finally:
             hold.unlink()
-            wait_until(record.exists, f"The return of {part}")
+            wait_until(lambda: self.output().count(back) > times, f"The return of {part}")
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of manage.py against the demo's services."""
