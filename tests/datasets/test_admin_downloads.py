@@ -35,11 +35,12 @@ def test_no_page_shows_a_links_address(client: Client) -> None:
     ]
 
     for path in paths:
-        page = client.get(path).content.decode()
+        answer = client.get(path)
+        page = answer.content.decode()
+        assert answer.status_code == 200
         assert token_of(link) not in page
         assert str(link.nonce) not in page
         assert address_of(link) not in page
-        assert f"{link.pk}" in page
 
 
 def test_a_link_that_leaked_is_replaced(client: Client) -> None:
