@@ -173,7 +173,8 @@ def commands(link: DownloadLink, only: Sequence[str] = ()) -> dict[str, str]:
 def commands_for(listing: Listing) -> dict[str, str]:
     """Two lines each. The first one writes the address into a file that only its owner may read."""
     stem = listing.stem
-    again = "for try in $(seq 100); do {} && break; sleep 10; done"
+    # Bounded, and with an exit code that tells: that of `false` when all tries have failed.
+    again = "for try in $(seq 100); do {} && break; sleep 10; false; done"
     return {
         "script": f"{_with_curl(listing, 'download.sh', f'{stem}.sh')}\nsh {stem}.sh",
         "aria2": f"{_with_aria2(listing, 'aria2.txt', f'{stem}.aria2')}\naria2c -j2 -i {stem}.aria2",

@@ -1,0 +1,136 @@
+"""A small proxy before the bucket that breaks things on demand: cuts, pages in between, refusals, slowness."""
+
+import http.client
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+PAGE = b"<!doctype html><html><body><h1>Welcome to the guest network</h1></body></html>"
+SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your rate.</Message></Error>"
+BLOCK = 16_384
+
+
+@dataclass
+class Fault:
+    """What is done to one GET of an object: the answer is cut, spoilt or replaced."""
+
+    cut_after: int | None = None
+    wait: float = 0
+    flip_at: int | None = None
+    status: int = 0
+    body: bytes = b""
+    kind: str = "text/html"
+
+
+def page() -> Fault:
+    """Somebody in between answers with a page of its own, and says that all is well."""
+    return Fault(status=200, body=PAGE)
+
+
+def slow_down() -> Fault:
+    return Fault(status=503, body=SLOW_DOWN, kind="application/xml")
+
+
+@dataclass
+class Seen:
+    """One request that reached the bucket, and the status that it got."""
+
+    path: str
+    range: str | None
+    status: int = 0
+
+
+@dataclass
+class Plan:
+    """What is done to the next requests, one fault each; `always` to those for which none is left."""
+
+    faults: deque[Fault] = field(default_factory=deque)
+    always: Fault | None = None
+    # Bytes a second of each answer.
+    rate: float = float("inf")
+    seen: list[Seen] = field(default_factory=list)
+
+    def next_fault(self) -> Fault:
+        return self.faults.popleft() if self.faults else self.always or Fault()
+
+
+class FaultyBucket:
+    """Listens on a port of its own and passes everything on to the bucket."""
+
+    def __init__(self, upstream_port: int) -> None:
+        self.upstream_port = upstream_port
+        self.plan = Plan()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
+        self.thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+def handler(bucket: FaultyBucket) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.0"
+
+        def do_GET(self) -> None:
+            plan = bucket.plan
+            seen = Seen(self.path, self.headers["Range"])
+            plan.seen.append(seen)
+            fault = plan.next_fault()
+            if fault.status:
+                seen.status = fault.status
+                self.answer(fault.status, {"Content-Type": fault.kind, "Content-Length": str(len(fault.body))})
+                self.wfile.write(fault.body)
+                return
+            with closing(http.client.HTTPConnection("127.0.0.1", bucket.upstream_port)) as upstream:
+                upstream.request("GET", self.path, headers=dict(self.headers))
+                with upstream.getresponse() as response:
+                    seen.status = response.status
+                    self.answer(response.status, dict(response.getheaders()))
+                    pass_on(response.read, self.wfile.write, fault, plan)
+            if fault.cut_after is not None:
+                time.sleep(fault.wait)
+                self.connection.shutdown(socket.SHUT_RDWR)
+
+        def answer(self, status: int, headers: dict[str, str]) -> None:
+            self.send_response_only(status)
+            for name, value in headers.items():
+                if name.lower() not in ("connection", "transfer-encoding"):
+                    self.send_header(name, value)
+            self.end_headers()
+
+        def handle(self) -> None:
+            try:
+                super().handle()
+            except OSError:
+                # The client was killed; that is what these tests do.
+                self.close_connection = True
+
+    return Handler
+
+
+def pass_on(read: Callable[[int], bytes], write: Callable[[bytes], object], fault: Fault, plan: Plan) -> None:
+    began, sent = time.monotonic(), 0
+    while block := read(BLOCK):
+        if fault.flip_at is not None and sent <= fault.flip_at < sent + len(block):
+            place = fault.flip_at - sent
+            block = block[:place] + bytes([block[place] ^ 1]) + block[place + 1 :]
+        if fault.cut_after is not None:
+            block = block[: max(0, fault.cut_after - sent)]
+        write(block)
+        sent += len(block)
+        if fault.cut_after is not None and sent >= fault.cut_after:
+            return
+        time.sleep(max(0.0, sent / plan.rate - (time.monotonic() - began)))
