@@ -13,13 +13,14 @@ STYLES = {
     "p": "margin:0 0 18px",
     "p.quiet": "margin:0 0 22px;color:#4b565a;font-size:14px",
     "p.link": f"margin:0 0 22px;font:400 15px/1.5 {MONO};word-break:break-all",
-    "p.code": f"margin:0 0 22px;font:400 32px/1.2 {MONO};letter-spacing:4px;color:#14191b",
+    "p.code": f"margin:0 0 22px;font:400 32px/1.2 {MONO};letter-spacing:4px",
     "ul": "margin:0 0 24px;padding-left:20px",
     "li": "margin:0 0 4px",
     "a": "color:#00586e",
     "a.btn": "display:inline-block;background:#00586e;color:#ffffff;text-decoration:none;font-weight:bold;"
     "font-size:15px;line-height:1.2;padding:12px 20px;border-radius:2px",
-    "table.facts": f"width:100%;margin:0 0 24px;border-collapse:collapse;font:400 14px/1.4 {SANS};color:#14191b",
+    "table.facts": "width:100%;margin:0 0 24px;border-collapse:collapse;border-top:2px solid #14191b;color:#14191b;"
+    f"font:400 14px/1.4 {SANS}",
     "th": "border-top:2px solid #14191b;border-bottom:1px solid #14191b;padding:7px 0;text-align:left",
     "th.num": "border-top:2px solid #14191b;border-bottom:1px solid #14191b;padding:7px 0 7px 14px;text-align:right",
     "td": "border-bottom:1px solid #d5dcde;padding:7px 0;text-align:left;vertical-align:top",
@@ -29,7 +30,15 @@ STYLES = {
     "blockquote": "margin:0 0 18px;padding:0 0 0 14px;border-left:2px solid #14191b",
 }
 # What the dark scheme in mails/base.html recolours, by element.
-CLASSES = {"h1": "h1 ink", "h2": "ink", "a": "link", "table": "ink", "th": "rule", "td": "rule", "blockquote": "rule"}
+CLASSES = {
+    "h1": "h1 ink",
+    "h2": "ink",
+    "a": "link",
+    "table": "ink rule",
+    "th": "rule",
+    "td": "rule",
+    "blockquote": "rule",
+}
 TAG = re.compile(r"<(h1|h2|p|ul|li|a|table|th|td|blockquote)((?:\s[^<>]*)?)>")
 
 

@@ -197,6 +197,16 @@ def test_every_element_that_is_styled_has_its_style(made: Letter) -> None:
     assert bare == []
 
 
+def test_every_colour_of_the_light_scheme_has_another_in_the_dark(made: Letter) -> None:
+    dark = {"color:#14191b": "ink", "color:#4b565a": "quiet", "color:#00586e": "link", "border-top:1px solid": "rule"}
+    for element in re.findall(r"<[a-z0-9]+ [^>]*style=[^>]*>", made.html):
+        found = re.search(r'class="([^"]*)"', element)
+        classes = found[1].split() if found else []
+        for colour, name in dark.items():
+            if re.search(rf'[;"]{colour}', element):
+                assert name in classes, element
+
+
 def test_name_that_is_none_neither_links_nor_breaks_out(made: Letter) -> None:
     assert "www.evil.example" not in made.text + made.html
     assert "<b>& Co" not in made.html
