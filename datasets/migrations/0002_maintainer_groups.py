@@ -13,8 +13,8 @@ def create(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0004_sessions_ended"),
-        ("datasets", "0002_admin_indexes"),
+        ("accounts", "0001_initial"),
+        ("datasets", "0001_initial"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
     ]
