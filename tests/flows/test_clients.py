@@ -119,13 +119,15 @@ def test_an_expired_address_of_the_bucket_is_worth_nothing(offer: Offer) -> None
 
     with pytest.raises(urllib.error.HTTPError) as redirect:
         urllib.request.build_opener(Kept).open(offer.address("knee_sample.tar"))
-    location = redirect.value.headers["Location"]
+    with redirect.value as answer:
+        location = answer.headers["Location"]
     with urllib.request.urlopen(location) as answer:
         assert answer.read() == offer.files["knee_sample.tar"]
     time.sleep(SIGNED_LIFETIME + 1)
     with pytest.raises(urllib.error.HTTPError) as refusal:
         urllib.request.urlopen(location)
-    assert refusal.value.code in (400, 403)
+    with refusal.value as answer:
+        assert answer.code in (400, 403)
 
 
 @every_client
