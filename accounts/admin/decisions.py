@@ -111,7 +111,7 @@ class DecidingAdmin(HouseAdmin):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": f"{decision.title}{'' if not form.errors else ': not yet'}",
+            "title": f"{decision.title}: {self._told(rows)}",
             "decision": decision,
             "form": form,
             "rows": [(row.pk, self.describe(row)) for row in rows],
@@ -119,6 +119,11 @@ class DecidingAdmin(HouseAdmin):
             "checkbox": ACTION_CHECKBOX_NAME,
         }
         return TemplateResponse(request, "admin/decision.html", context)
+
+    def _told(self, rows: list[Any]) -> str:
+        if len(rows) == 1:
+            return str(self.opts.verbose_name)
+        return f"{len(rows)} {self.opts.verbose_name_plural}"
 
     def _carry_out(self, request: HttpRequest, rows: list[Any], decision: Decision, words: dict[str, Any]) -> None:
         by = cast(User, request.user)

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pghistory
+from django import forms
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import DateTimeField, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from accounts.admin.lists import BoundedPaginator, HouseChangeList
-from accounts.admin.widgets import ChooseOne, ChooseSome
+from accounts.admin.widgets import ChooseOne, ChooseSome, DateTimeInput
 from accounts.models import User
 
 # A search by a person's words looks at the rows of so many people at most.
@@ -54,6 +55,8 @@ class HouseAdmin(admin.ModelAdmin):
     # Newest first. A list that may be long is sorted by nothing else.
     ordering: ClassVar = ["-id"]
     sortable_by: ClassVar[list[str] | tuple[str, ...]] = ()
+    # The browser's own field: one label, no script.
+    formfield_overrides: ClassVar = {DateTimeField: {"form_class": forms.DateTimeField, "widget": DateTimeInput}}
     change_form_template = "admin/house_change_form.html"
     # Long texts of related rows, which a list does not show.
     left_out: Sequence[str] = ()
@@ -101,6 +104,12 @@ class HouseAdmin(admin.ModelAdmin):
             text = f"The words fit more than {PEOPLE} people. Listed are rows of those who registered last; write more."
             self.message_user(request, text, messages.WARNING)
         return found[:PEOPLE]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(db_field, DateTimeField):
+            field.help_text = f"{field.help_text} In UTC.".strip()
+        return field
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name in self.get_autocomplete_fields(request):

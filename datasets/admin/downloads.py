@@ -91,7 +91,7 @@ class DownloadLinkAdmin(ReadOnlyAdmin, DecidingAdmin):
 class DownloadRecordAdmin(ExportingAdmin, ReadOnlyAdmin):
     """Evidence: read only, whoever reads it."""
 
-    list_display = ["issued_at", "who", "archive", "first_byte", "country", "address", "client", "through"]
+    list_display = ["issued_at", "who", "archive", "first_byte", "country", "client"]
     list_select_related = ["link__grant__user", "archive__release__dataset"]
     left_out = [
         *("archive__part_hashes", "archive__release__notes"),
