@@ -26,3 +26,4 @@ app.autodiscover_tasks()
 def log_as_the_site_does(**_: Any) -> None:
     """Celery would otherwise put its own format in the place of the site's, in the worker and in beat."""
     logging.config.dictConfig(settings.LOGGING)
+    logging.captureWarnings(True)

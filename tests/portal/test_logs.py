@@ -199,5 +199,6 @@ def test_no_handler_of_djangos_own_prints_or_mails_a_path() -> None:
 def test_celery_logs_as_the_site_does() -> None:
     with site_logs():
         log_as_the_site_does()
+        logging.captureWarnings(False)
         [console] = [handler for handler in logging.root.handlers if isinstance(handler.formatter, JsonFormatter)]
     assert isinstance(console, logging.StreamHandler)
