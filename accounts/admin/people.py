@@ -49,7 +49,7 @@ RESET = Decision(
     consequence="Every app, passkey and recovery code of the account is taken away, and the password alone opens it. "
     "Be sure that it is the person who asks. A maintainer then sets up a new one before the admin opens.",
     service=reset_second_factor,
-    done="The second factors of {row} were taken away. Tell the person by another way than this address.",
+    done="The second factors of {row} were taken away; a mail tells the person.",
     permission="mfa.delete_authenticator",
     many=False,
     is_grave=True,

@@ -2,9 +2,17 @@
 
 from allauth.mfa.models import Authenticator
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.exceptions import MoveNotAllowed
+from accounts.mail import queue
 from accounts.models import User
+
+# The mail that tells of each kind of factor that is gone.
+TOLD = {
+    Authenticator.Type.TOTP: "account/totp_deactivated",
+    Authenticator.Type.WEBAUTHN: "account/webauthn_removed",
+}
 
 
 def disable_account(user: User, *, by: User) -> User:
@@ -23,10 +31,14 @@ def reset_second_factor(user: User, *, by: User) -> int:
     user = _locked(user, by=by)
     if user.pk == by.pk:
         raise MoveNotAllowed("Change your own second factor on your account's pages.")
-    number, _rows = Authenticator.objects.filter(user=user).delete()
-    if not number:
+    factors = Authenticator.objects.filter(user=user)
+    kinds = set(factors.values_list("type", flat=True))
+    if not kinds:
         raise MoveNotAllowed(f"{user.email} has no second factor.")
-    return number
+    for kind in sorted(kinds & TOLD.keys()):
+        done = {"at": timezone.now().isoformat(), "agent": f"the administration, by {by.email}", "address": "the site"}
+        queue(TOLD[kind], user=user, **done)
+    return factors.delete()[0]
 
 
 @transaction.atomic

@@ -130,6 +130,10 @@ class AccessRequestAdmin(PersonsAdmin):
         ("Decision", {"fields": ["how_far", "decided_at", "decided_by", "reason"]}),
     ]
 
+    def get_ordering(self, request: HttpRequest) -> list[Any]:
+        """Who waits longest is first in the queue."""
+        return ["id"] if request.GET.get("status__exact") == AccessRequest.Status.PENDING else ["-id"]
+
     def describe(self, row: AccessRequest) -> Sequence[str]:
         return [*super().describe(row), short(row.purpose)]
 

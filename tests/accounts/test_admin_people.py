@@ -93,6 +93,7 @@ def test_lost_second_factors_are_reset_by_superusers(client: Client) -> None:
     decide(client, user, "reset-second-factor")
 
     assert not Authenticator.objects.filter(user=user).exists()
+    assert OutgoingMail.objects.get().template == "account/totp_deactivated"
 
 
 class TestHelpers:

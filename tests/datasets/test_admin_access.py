@@ -10,12 +10,14 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import OutgoingMail, User
+from accounts.tasks import send_mails
 from datasets.models import AccessGrant, AccessRequest, DownloadLink
 from datasets.services.access import approve_request, decline_request
 from datasets.services.maintainers import create_maintainer_groups
 from tests.access import asked, granted_by_hand, link_of, reviewed, set_end
 from tests.factories import StaffFactory, UserFactory
 from tests.maintainers import let_in, maintainer, with_second_factor
+from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -117,6 +119,25 @@ class TestRequests:
         assert "is disabled" in told(response)[0]
         assert not AccessGrant.objects.exists()
 
+    def test_who_waits_longest_is_first_in_the_queue(self, client: Client) -> None:
+        maintainer(client)
+        dataset = reviewed()
+        first, second = (asked(UserFactory(), dataset) for _each in range(2))
+
+        page = client.get(reverse(REQUESTS), {"status__exact": "pending"}).content.decode()
+
+        assert page.index(first.user.email) < page.index(second.user.email)
+
+    def test_a_worker_is_told_to_look_for_mails(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        hints: list[object] = []
+        monkeypatch.setattr("accounts.admin.decisions.hint", hints.append)
+        maintainer(client)
+        request = asked(UserFactory(), reviewed())
+
+        choose(client, REQUESTS, "approve", [request], decided="yes")
+
+        assert hints == [send_mails]
+
     def test_the_page_of_a_request_offers_what_can_be_decided(self, client: Client) -> None:
         maintainer(client)
         request = asked(UserFactory(), reviewed())
@@ -162,6 +183,49 @@ class TestRequests:
         entry = LogEntry.objects.get()
         assert (entry.user, entry.object_id) == (user, str(request.pk))
         assert "approved" in entry.get_change_message()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTwoMaintainersAtOnce:
+    @pytest.fixture
+    def clients(self) -> list[Client]:
+        clients = [Client(), Client()]
+        for client in clients:
+            maintainer(client)
+        return clients
+
+    def test_each_request_is_decided_once(self, clients: list[Client]) -> None:
+        dataset = reviewed()
+        requests = [asked(UserFactory(), dataset) for _each in range(5)]
+
+        at_once(
+            [
+                lambda: choose(clients[0], REQUESTS, "approve", requests, decided="yes"),
+                lambda: choose(clients[1], REQUESTS, "decline", requests, decided="yes", reason="No."),
+            ]
+        )
+
+        approved = AccessRequest.objects.filter(status="approved").count()
+        assert AccessGrant.objects.count() == approved
+        assert not AccessRequest.objects.pending().exists()
+        assert OutgoingMail.objects.filter(template__in=["access/link", "access/declined"]).count() == len(requests)
+
+    def test_neither_waits_for_the_other_for_ever(self, clients: list[Client]) -> None:
+        """Their rows are others, but of the same people, in the opposite order."""
+        people = UserFactory.create_batch(4)
+        first, second = reviewed(), reviewed()
+        there = [asked(person, first) for person in people]
+        back = [asked(person, second) for person in reversed(people)]
+
+        responses = at_once(
+            [
+                lambda: choose(clients[0], REQUESTS, "approve", there, decided="yes"),
+                lambda: choose(clients[1], REQUESTS, "approve", back, decided="yes"),
+            ]
+        )
+
+        assert [response.status_code for response in responses] == [302, 302]
+        assert AccessGrant.objects.count() == 8
 
 
 class TestGrants:
