@@ -21,6 +21,7 @@ from portal.embedded.application import ROOT, is_healthy
 from tests.demo import a_free_port, clean_environment
 from tests.factories import ArchiveFactory, granted
 from tests.flows.faults import FaultyBucket, Plan
+from tests.flows.script import Script
 from tests.waiting import wait_until
 
 # So short that every client that comes back late comes with an address that has expired.
@@ -113,3 +114,9 @@ def offer(portal: Portal, transactional_db: None, tmp_path_factory: pytest.TempP
             sha256 = hashlib.sha256(content).hexdigest()
             ArchiveFactory(release=link.release, name=name, key=key, size=len(content), sha256=sha256)
         yield Offer(link, files, portal.bucket.plan)
+
+
+@pytest.fixture
+def script(offer: Offer, tmp_path: Path) -> Script:
+    """download.sh of that offer, fetched by the printed command."""
+    return Script(offer.commands()["script"], tmp_path)
