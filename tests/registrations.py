@@ -19,7 +19,7 @@ RESET_CODE = "/accounts/password/reset/confirm/"
 RESET_PASSWORD = "/accounts/password/reset/complete/"
 PASSWORD = "correct horse battery staple"
 ANSWERS = {
-    "name": "Amara Osei",
+    "name": "Quiet Reader",
     "institution": "Accra Institute of Imaging",
     "country": "GH",
     "position": "doctoral",
@@ -27,19 +27,19 @@ ANSWERS = {
 }
 
 
-def answers(email: str = "amara@example.org", **others: str) -> dict[str, str]:
+def answers(email: str = "quiet@example.org", **others: str) -> dict[str, str]:
     return {"email": email, **ANSWERS, "password1": PASSWORD, **others}
 
 
-def register(client: Client, email: str = "amara@example.org", **others: str) -> Any:
+def register(client: Client, email: str = "quiet@example.org", **others: str) -> Any:
     return client.post(SIGNUP, answers(email, **others))
 
 
-def mails(to: str = "amara@example.org") -> list[OutgoingMail]:
+def mails(to: str = "quiet@example.org") -> list[OutgoingMail]:
     return list(OutgoingMail.objects.filter(to=to).order_by("pk"))
 
 
-def templates(to: str = "amara@example.org") -> list[str]:
+def templates(to: str = "quiet@example.org") -> list[str]:
     return [mail.template.removeprefix("account/") for mail in mails(to)]
 
 
@@ -54,7 +54,7 @@ def code_in(mail: OutgoingMail) -> str:
     return found[1]
 
 
-def newest_code(to: str = "amara@example.org") -> str:
+def newest_code(to: str = "quiet@example.org") -> str:
     return code_in(mails(to)[-1])
 
 
@@ -66,7 +66,7 @@ def confirm(client: Client, code: str) -> Any:
     return client.post(CONFIRM, {"code": code})
 
 
-def confirmed(client: Client, email: str = "amara@example.org") -> None:
+def confirmed(client: Client, email: str = "quiet@example.org") -> None:
     """Register and confirm, as a person does."""
     register(client, email)
     answer = confirm(client, newest_code(email))

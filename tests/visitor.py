@@ -62,7 +62,7 @@ class Visitor:
         page = self.get(path)
         ticks = re.findall(r'name="statements" value="(\d+)"', page.html)
         assert ticks, page.text
-        return self.post(path, {**page.hidden(), "statements": ticks, "typed_name": "Amara Osei"})
+        return self.post(path, {**page.hidden(), "statements": ticks, "typed_name": "Quiet Reader"})
 
     def _whole(self, path: str) -> str:
         return path if path.startswith("http") else self.demo.url + path

@@ -34,13 +34,13 @@ def sign(version: AgreementVersion, user: User | None = None, **facts: Any) -> S
 
 class TestSigning:
     def test_the_record_says_who_signed_which_text(self, version: AgreementVersion) -> None:
-        user = UserFactory(name="Amara Osei")
+        user = UserFactory(name="Quiet Reader")
 
-        signature = sign(version, user, typed_name="  Amara   Osei ")
+        signature = sign(version, user, typed_name="  Quiet   Reader ")
 
         signature.refresh_from_db()
         assert (signature.user, signature.version) == (user, version)
-        assert (signature.typed_name, signature.email) == ("Amara Osei", user.email)
+        assert (signature.typed_name, signature.email) == ("Quiet Reader", user.email)
         assert (signature.address, signature.agent) == ("192.0.2.1", "Mozilla/5.0")
         assert signature.text_sha256 == hashlib.sha256(version.text.encode()).hexdigest()
         assert signature.rendered_sha256 == rendered(version).sha256

@@ -32,7 +32,7 @@ def server(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Mail
         yield server
 
 
-def queued(to: str = "amara@example.org", **facts: object) -> OutgoingMail:
+def queued(to: str = "quiet@example.org", **facts: object) -> OutgoingMail:
     mail = queue(NAME, to=to)
     assert mail is not None
     OutgoingMail.objects.filter(pk=mail.pk).update(**facts)
@@ -50,7 +50,7 @@ def test_mail_that_is_due_is_sent_once_and_done(server: MailServer) -> None:
     assert not deliver_next()
     assert outcome(mail) == ("done", "")
     [envelope] = server.delivered
-    assert envelope.rcpt_tos == ["amara@example.org"]
+    assert envelope.rcpt_tos == ["quiet@example.org"]
     assert message_from_bytes(envelope.content)["Message-ID"] == mail.message_id  # type: ignore[arg-type]
 
 
@@ -282,7 +282,7 @@ def test_neither_rows_nor_logs_hold_the_code_or_the_address(
     caplog.set_level(logging.DEBUG)
     nonce, code = mint_code("confirm")
     register(monkeypatch, settings, plain(says=f"Your code is {code}."))
-    mail = queue(NAME, to="amara@example.org", nonce=nonce)
+    mail = queue(NAME, to="quiet@example.org", nonce=nonce)
     assert mail is not None
     deliver_next()
     assert code.encode() in (server.delivered[0].content or b"")
@@ -293,7 +293,7 @@ def test_neither_rows_nor_logs_hold_the_code_or_the_address(
     assert f"'mail': {mail.pk}" in ours
     assert code not in row
     assert code not in ours
-    assert "amara@example.org" not in ours
+    assert "quiet@example.org" not in ours
 
 
 def test_database_that_is_away_when_a_mail_has_left_does_not_make_it_leave_again(

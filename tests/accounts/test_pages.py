@@ -18,7 +18,7 @@ from tests.factories import PASSWORD, StaffFactory, UserFactory
 from tests.registrations import CONFIRM, RESET, SIGNUP, newest_code, register, sign_in
 
 pytestmark = pytest.mark.django_db
-EMAIL = "amara@example.org"
+EMAIL = "quiet@example.org"
 HOUSE = Path(settings.ROOT, "templates")
 REGISTERED_KEY = {"name": "Passkey 1", "credential": {}}
 

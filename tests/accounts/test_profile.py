@@ -36,44 +36,44 @@ SAID_ELSEWHERE = {
 
 
 @pytest.fixture
-def amara(client: Client) -> User:
-    user = UserFactory(email="amara@example.org", name="Amara Osei")
+def quiet(client: Client) -> User:
+    user = UserFactory(email="quiet@example.org", name="Quiet Reader")
     client.force_login(user)
     return user
 
 
-def test_a_profile_is_changed_by_its_owner(client: Client, amara: User) -> None:
-    assert client.post(PROFILE, {**ANSWERS, "name": "Amara Osei-Mensah"})["Location"] == PROFILE
-    amara.refresh_from_db()
-    assert amara.name == "Amara Osei-Mensah"
+def test_a_profile_is_changed_by_its_owner(client: Client, quiet: User) -> None:
+    assert client.post(PROFILE, {**ANSWERS, "name": "Quiet Reader-Mensah"})["Location"] == PROFILE
+    quiet.refresh_from_db()
+    assert quiet.name == "Quiet Reader-Mensah"
     assert "Your profile is saved." in client.get(PROFILE).content.decode()
 
 
-def test_a_profile_keeps_what_was_typed_beside_the_errors(client: Client, amara: User) -> None:
+def test_a_profile_keeps_what_was_typed_beside_the_errors(client: Client, quiet: User) -> None:
     page = client.post(PROFILE, {**ANSWERS, "research_purpose": "MRI", "name": "A\nB"}).content.decode()
     assert "Write at least 100 characters; you have 3" in page
     assert "line breaks or characters that cannot be seen" in page
-    amara.refresh_from_db()
-    assert amara.name == "Amara Osei"
+    quiet.refresh_from_db()
+    assert quiet.name == "Quiet Reader"
 
 
-def test_a_profile_takes_no_other_fields(client: Client, amara: User) -> None:
+def test_a_profile_takes_no_other_fields(client: Client, quiet: User) -> None:
     client.post(PROFILE, {**ANSWERS, "is_staff": "1", "is_superuser": "1", "email": "root@example.org"})
-    amara.refresh_from_db()
-    assert not amara.is_staff
-    assert amara.email == "amara@example.org"
+    quiet.refresh_from_db()
+    assert not quiet.is_staff
+    assert quiet.email == "quiet@example.org"
 
 
-def test_a_profile_lists_signatures_with_dates_and_hashes(client: Client, amara: User) -> None:
-    signature = SignatureFactory(user=amara)
+def test_a_profile_lists_signatures_with_dates_and_hashes(client: Client, quiet: User) -> None:
+    signature = SignatureFactory(user=quiet)
     page = client.get(PROFILE).content.decode()
     assert signature.version.agreement.title in page
     assert signature.record_hash[:8] in page
     assert f"{signature.signed_at:%Y}" in page
 
 
-def test_a_profile_escapes_what_people_call_themselves(client: Client, amara: User) -> None:
-    User.objects.filter(pk=amara.pk).update(name="<script>alert(1)</script>", institution='"><img src=x>')
+def test_a_profile_escapes_what_people_call_themselves(client: Client, quiet: User) -> None:
+    User.objects.filter(pk=quiet.pk).update(name="<script>alert(1)</script>", institution='"><img src=x>')
     page = client.get(PROFILE).content.decode()
     assert "<script>alert(1)" not in page
     assert "<img src=x>" not in page
@@ -124,8 +124,8 @@ def held_about_people() -> set[str]:
     return direct - SAID_ELSEWHERE | {"datasets.DownloadLink", "datasets.DownloadRecord"}
 
 
-def test_my_data_is_complete(client: Client, amara: User) -> None:
-    words = everything(amara)
+def test_my_data_is_complete(client: Client, quiet: User) -> None:
+    words = everything(quiet)
     assert set(words) == held_about_people()
     answer = client.get("/accounts/my-data.json")
     assert answer["Content-Type"] == "application/json"
@@ -135,21 +135,21 @@ def test_my_data_is_complete(client: Client, amara: User) -> None:
     data = answer.json()
     assert list(data) == list(settings.PERSONAL_DATA)
     for field in ("name", "institution", "position", "research_purpose"):
-        assert data["account"][field] == getattr(amara, field)
+        assert data["account"][field] == getattr(quiet, field)
     assert data["account"]["country"] == "GH"
 
 
-def test_my_data_opens_nothing(client: Client, amara: User) -> None:
+def test_my_data_opens_nothing(client: Client, quiet: User) -> None:
     secret = generate_totp_secret()
-    TOTP.activate(amara, secret)
-    link = DownloadLinkFactory(grant=AccessGrantFactory(user=amara))
-    queue("account/password_reset_code", user=amara, nonce="reset:0:a-nonce")
+    TOTP.activate(quiet, secret)
+    link = DownloadLinkFactory(grant=AccessGrantFactory(user=quiet))
+    queue("account/password_reset_code", user=quiet, nonce="reset:0:a-nonce")
     text = client.get("/accounts/my-data.json").content.decode()
-    for key in (secret, amara.password, token_of(link), str(link.nonce), "a-nonce"):
+    for key in (secret, quiet.password, token_of(link), str(link.nonce), "a-nonce"):
         assert key not in text
 
 
-def test_my_data_is_about_nobody_else(client: Client, amara: User) -> None:
+def test_my_data_is_about_nobody_else(client: Client, quiet: User) -> None:
     other = UserFactory(email="other@example.org", name="Somebody Else")
     everything(other)
     text = client.get("/accounts/my-data.json").content.decode()
@@ -161,13 +161,13 @@ def test_my_data_needs_signing_in(client: Client) -> None:
     assert client.get("/accounts/my-data.json")["Location"].startswith("/accounts/login/")
 
 
-def test_my_data_costs_the_same_queries_however_much_there_is(amara: User, django_assert_max_num_queries: Any) -> None:
-    grant = AccessGrantFactory(user=amara)
+def test_my_data_costs_the_same_queries_however_much_there_is(quiet: User, django_assert_max_num_queries: Any) -> None:
+    grant = AccessGrantFactory(user=quiet)
     for _ in range(5):
         DownloadRecordFactory(link=DownloadLinkFactory(grant=grant))
-        SignatureFactory(user=amara)
-        AccessRequestFactory(user=amara)
+        SignatureFactory(user=quiet)
+        AccessRequestFactory(user=quiet)
     with django_assert_max_num_queries(20):
-        data = export_my_data(amara)
+        data = export_my_data(quiet)
     assert len(data["access"]["downloads"]) == 5
     json.dumps(data, default=str)

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 ORCID_ID = "0000-0002-1825-0097"
 RECORD = {
     "orcid-identifier": {"path": ORCID_ID, "uri": f"https://orcid.org/{ORCID_ID}"},
-    "person": {"name": {"given-names": {"value": "Amara"}, "family-name": {"value": "Osei"}}},
+    "person": {"name": {"given-names": {"value": "Quiet"}, "family-name": {"value": "Reader"}}},
     "activities-summary": {"works": "a long list"},
 }
 
@@ -106,10 +106,10 @@ def test_orcid_gives_no_address_so_it_is_asked_for_and_confirmed(client: Client,
     orcid(play)
     assert come_back(client, "orcid")["Location"] == "/accounts/3rdparty/signup/"
     page = client.get("/accounts/3rdparty/signup/").content.decode()
-    assert 'value="Amara Osei"' in page
+    assert 'value="Quiet Reader"' in page
     assert "password" not in page.lower().replace("one-time", "")
 
-    answer = client.post("/accounts/3rdparty/signup/", {"email": "amara@example.org", **ANSWERS})
+    answer = client.post("/accounts/3rdparty/signup/", {"email": "quiet@example.org", **ANSWERS})
 
     assert answer["Location"] == CONFIRM
     assert not is_signed_in(client)
@@ -123,7 +123,7 @@ def test_orcid_gives_no_address_so_it_is_asked_for_and_confirmed(client: Client,
 
 
 def test_who_registered_with_orcid_signs_in_with_it(client: Client, play: Play) -> None:
-    user = UserFactory(email="amara@example.org")
+    user = UserFactory(email="quiet@example.org")
     SocialAccount.objects.create(user=user, provider="orcid", uid=ORCID_ID)
     orcid(play)
     assert come_back(client, "orcid")["Location"] == "/downloads/"
@@ -132,26 +132,26 @@ def test_who_registered_with_orcid_signs_in_with_it(client: Client, play: Play) 
 
 
 def test_an_address_that_the_provider_confirmed_needs_no_code(client: Client, play: Play) -> None:
-    emails = [{"email": "amara@example.org", "primary": True, "verified": True}]
+    emails = [{"email": "quiet@example.org", "primary": True, "verified": True}]
     play(
         "github",
         access_token={"access_token": "t"},
-        **{"user/emails": emails, "user": {"id": 7, "login": "amara", "name": "Amara Osei"}},
+        **{"user/emails": emails, "user": {"id": 7, "login": "quiet", "name": "Quiet Reader"}},
     )
     assert come_back(client, "github")["Location"] == "/accounts/3rdparty/signup/"
     page = client.get("/accounts/3rdparty/signup/").content.decode()
-    assert 'value="amara@example.org"' in page
-    client.post("/accounts/3rdparty/signup/", {"email": "amara@example.org", **ANSWERS})
+    assert 'value="quiet@example.org"' in page
+    client.post("/accounts/3rdparty/signup/", {"email": "quiet@example.org", **ANSWERS})
     assert is_signed_in(client)
     assert EmailAddress.objects.get().verified
 
 
 def test_another_address_than_the_confirmed_one_needs_its_code(client: Client, play: Play) -> None:
-    emails = [{"email": "amara@example.org", "primary": True, "verified": True}]
+    emails = [{"email": "quiet@example.org", "primary": True, "verified": True}]
     play(
         "github",
         access_token={"access_token": "t"},
-        **{"user/emails": emails, "user": {"id": 7, "login": "amara", "name": "Amara Osei"}},
+        **{"user/emails": emails, "user": {"id": 7, "login": "quiet", "name": "Quiet Reader"}},
     )
     come_back(client, "github")
     client.post("/accounts/3rdparty/signup/", {"email": "other@example.org", **ANSWERS})
@@ -208,8 +208,8 @@ def test_a_provider_is_connected_and_disconnected_after_the_password_and_both_ar
     client: Client, play: Play, django_capture_on_commit_callbacks: Any
 ) -> None:
     orcid(play)
-    UserFactory(email="amara@example.org")
-    sign_in(client, "amara@example.org", PASSWORD)
+    UserFactory(email="quiet@example.org")
+    sign_in(client, "quiet@example.org", PASSWORD)
     gone = client.post("/accounts/orcid/login/?process=connect")
     state = parse_qs(urlsplit(gone["Location"]).query)["state"][0]
     answer = client.get("/accounts/orcid/login/callback/", {"code": "a-code", "state": state})

@@ -39,14 +39,14 @@ def test_registering_asks_for_the_mailed_code_and_then_signs_in(client: Client) 
     assert register(client)["Location"] == CONFIRM
     assert not is_signed_in(client)
     page = client.get(CONFIRM).content.decode()
-    assert "amara@example.org" in page
+    assert "quiet@example.org" in page
     assert "They work until" in page
 
     answer = confirm(client, newest_code())
 
     assert answer["Location"] == "/downloads/"
     assert is_signed_in(client)
-    user = User.objects.get(email="amara@example.org")
+    user = User.objects.get(email="quiet@example.org")
     assert user.profile_is_complete
     assert EmailAddress.objects.get(user=user).verified
     assert {field: str(getattr(user, field)) for field in ANSWERS} == {
@@ -103,7 +103,7 @@ def test_a_wrong_code_says_how_many_tries_are_left_and_three_end_it(client: Clie
     assert last["Location"] == SIGNUP
     page = client.get(SIGNUP).content.decode()
     assert "That was wrong three times" in page
-    assert 'value="Amara Osei"' in page
+    assert 'value="Quiet Reader"' in page
     assert confirm(client, code)["Location"] == "/accounts/login/"
     assert not is_signed_in(client)
 
@@ -126,24 +126,24 @@ def test_a_code_that_ran_out_is_refused_and_not_mailed_any_more(client: Client) 
     session["account_email_verification_code"]["at"] -= 901
     session.save()
     assert confirm(client, code)["Location"] == "/accounts/login/"
-    assert not EmailAddress.objects.get(email="amara@example.org").verified
+    assert not EmailAddress.objects.get(email="quiet@example.org").verified
 
 
 def test_a_mistyped_address_is_corrected_before_it_is_confirmed(client: Client) -> None:
-    register(client, "amara@exmaple.org")
-    answer = client.post(CONFIRM, {"action": "change", "email": "amara@example.org"})
+    register(client, "quiet@exmaple.org")
+    answer = client.post(CONFIRM, {"action": "change", "email": "quiet@example.org"})
     assert answer["Location"] == CONFIRM
-    assert "amara@example.org" in client.get(CONFIRM).content.decode()
-    assert confirm(client, newest_code("amara@example.org")).status_code == 302
+    assert "quiet@example.org" in client.get(CONFIRM).content.decode()
+    assert confirm(client, newest_code("quiet@example.org")).status_code == 302
     user = User.objects.get()
-    assert user.email == "amara@example.org"
-    assert list(EmailAddress.objects.values_list("email", "verified")) == [("amara@example.org", True)]
+    assert user.email == "quiet@example.org"
+    assert list(EmailAddress.objects.values_list("email", "verified")) == [("quiet@example.org", True)]
 
 
 def test_a_code_that_went_to_the_mistyped_address_does_not_confirm_the_right_one(client: Client) -> None:
-    register(client, "amara@exmaple.org")
-    client.post(CONFIRM, {"action": "change", "email": "amara@example.org"})
-    assert confirm(client, newest_code("amara@exmaple.org")).status_code == 200
+    register(client, "quiet@exmaple.org")
+    client.post(CONFIRM, {"action": "change", "email": "quiet@example.org"})
+    assert confirm(client, newest_code("quiet@exmaple.org")).status_code == 200
     assert not EmailAddress.objects.filter(verified=True).exists()
 
 
@@ -187,10 +187,10 @@ def test_who_registers_with_a_taken_address_learns_nothing_from_codes_or_signing
 def test_a_taken_address_is_corrected_like_any_other(client: Client) -> None:
     UserFactory(email="taken@example.org")
     register(client, "taken@example.org")
-    client.post(CONFIRM, {"action": "change", "email": "amara@example.org"})
-    assert "amara@example.org" in client.get(CONFIRM).content.decode()
+    client.post(CONFIRM, {"action": "change", "email": "quiet@example.org"})
+    assert "quiet@example.org" in client.get(CONFIRM).content.decode()
     assert confirm(client, newest_code()).status_code == 302
-    user = User.objects.get(email="amara@example.org")
+    user = User.objects.get(email="quiet@example.org")
     assert user.profile_is_complete
     assert user.check_password(PASSWORD)
 
@@ -244,12 +244,12 @@ def test_a_code_sent_again_after_it_counted_leads_on(client: Client) -> None:
 
 
 def test_everything_typed_is_kept_beside_the_errors(client: Client) -> None:
-    page = client.post(SIGNUP, answers("amara.osei@", country="", research_purpose="MRI networks")).content.decode()
+    page = client.post(SIGNUP, answers("quiet.reader@", country="", research_purpose="MRI networks")).content.decode()
     assert "Three answers need another look" in page
     assert "Write the whole address, such as name@example.edu" in page
     assert "Choose a country" in page
     assert "Write at least 100 characters; you have 12" in page
-    for typed in ("amara.osei@", "Amara Osei", "Accra Institute of Imaging", "MRI networks", PASSWORD):
+    for typed in ("quiet.reader@", "Quiet Reader", "Accra Institute of Imaging", "MRI networks", PASSWORD):
         assert typed in page
     assert not OutgoingMail.objects.exists()
 
@@ -257,12 +257,12 @@ def test_everything_typed_is_kept_beside_the_errors(client: Client) -> None:
 HOSTILE = {
     "line break in the name": (
         "name",
-        "Amara\r\nBcc: all@example.org",
+        "Quiet\r\nBcc: all@example.org",
         "line breaks or characters that cannot be seen",
     ),
     "line break in the institution": ("institution", "Institute\nX-Spam: no", "line breaks or characters"),
     "null": ("name", "Ama\x00ra", "cannot be seen"),
-    "direction mark": ("name", "Amara\u202eieso", "cannot be seen"),
+    "direction mark": ("name", "Quiet\u202eieso", "cannot be seen"),
     "binary": ("institution", "\x01\x02\x03PNG", "cannot be seen"),
     "only signs": ("name", "!!!", "Write your full name"),
     "only blanks": ("institution", " \u00a0 ", "Write the name of your institution"),
@@ -278,7 +278,7 @@ HOSTILE = {
     "short password": ("password1", "short", "at least 12 characters"),
     "huge password": ("password1", "a1" * 5_000, "Write at most 1,000 characters; you have 10,000"),
     "password of digits": ("password1", "839201748302", "entirely numeric"),
-    "password like the address": ("password1", "amara@example.org", "too similar"),
+    "password like the address": ("password1", "quiet@example.org", "too similar"),
 }
 
 

@@ -21,7 +21,7 @@ from tests.registrations import is_signed_in, mails, read, sign_in, templates
 
 pytestmark = pytest.mark.django_db
 ADMIN = "/admin/"
-EMAIL = "amara@example.org"
+EMAIL = "quiet@example.org"
 
 
 def code_of(secret: str) -> str:
@@ -41,7 +41,7 @@ def reauthenticated(client: Client, address: str) -> None:
 
 
 @pytest.fixture
-def amara(client: Client) -> User:
+def quiet(client: Client) -> User:
     user = UserFactory(email=EMAIL)
     sign_in(client, EMAIL, PASSWORD)
     return user
@@ -107,7 +107,7 @@ def test_the_admins_own_doors_lead_to_the_house_doors(client: Client) -> None:
     assert client.get("/admin/password_change/")["Location"] == "/accounts/password/change/"
 
 
-def test_a_researcher_is_not_led_round_in_circles(client: Client, amara: User) -> None:
+def test_a_researcher_is_not_led_round_in_circles(client: Client, quiet: User) -> None:
     assert client.get(ADMIN).status_code == 403
     assert client.get("/admin/login/?next=/admin/").status_code == 403
 
@@ -122,7 +122,7 @@ def test_a_session_from_before_the_second_factor_must_show_it(client: Client) ->
 # App and recovery codes -------------------------------------------------------------------------------------
 
 
-def test_the_page_draws_the_secret_as_a_picture_in_the_page(client: Client, amara: User) -> None:
+def test_the_page_draws_the_secret_as_a_picture_in_the_page(client: Client, quiet: User) -> None:
     reauthenticated(client, "/accounts/2fa/totp/activate/")
     page = client.get("/accounts/2fa/totp/activate/").content.decode()
     assert '<svg role="img" aria-label="QR code of the secret below"' in page
@@ -160,9 +160,9 @@ def test_a_recovery_code_works_once(client: Client) -> None:
     assert not is_signed_in(again)
 
 
-def test_recovery_codes_are_shown_only_after_the_password(client: Client, amara: User) -> None:
-    with_app(amara)
-    codes = RecoveryCodes.activate(amara).get_unused_codes()
+def test_recovery_codes_are_shown_only_after_the_password(client: Client, quiet: User) -> None:
+    with_app(quiet)
+    codes = RecoveryCodes.activate(quiet).get_unused_codes()
     address = "/accounts/2fa/recovery-codes/"
     reauthenticated(client, address)
     page = client.get(address).content.decode()
@@ -172,8 +172,8 @@ def test_recovery_codes_are_shown_only_after_the_password(client: Client, amara:
     assert "Kspace Portal, http" in download.content.decode()
 
 
-def test_removing_the_app_is_told(client: Client, amara: User) -> None:
-    with_app(amara)
+def test_removing_the_app_is_told(client: Client, quiet: User) -> None:
+    with_app(quiet)
     address = "/accounts/2fa/totp/deactivate/"
     reauthenticated(client, address)
     assert client.post(address)["Location"] == "/accounts/2fa/"
@@ -228,7 +228,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("credential", HOSTILE)
-def test_a_hostile_passkey_is_refused(client: Client, amara: User, credential: str) -> None:
+def test_a_hostile_passkey_is_refused(client: Client, quiet: User, credential: str) -> None:
     stranger = Client()
     stranger.get("/accounts/2fa/webauthn/login/", headers={"accept": "application/json"})
     assert stranger.post("/accounts/2fa/webauthn/login/", {"credential": credential}).status_code == 302

@@ -31,17 +31,17 @@ from tests.registrations import (
 from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
-EMAIL = "amara@example.org"
+EMAIL = "quiet@example.org"
 NEW_PASSWORD = "seven grey geese at dawn"
 
 
 @pytest.fixture
-def amara() -> User:
+def quiet() -> User:
     return UserFactory(email=EMAIL)
 
 
 @pytest.fixture
-def signed_in(client: Client, amara: User) -> Client:
+def signed_in(client: Client, quiet: User) -> Client:
     sign_in(client, EMAIL, PASSWORD)
     return client
 
@@ -52,19 +52,19 @@ def reauthenticate(client: Client, answer: Any) -> Any:
     return client.post(answer["Location"], {"password": PASSWORD})
 
 
-def test_the_right_password_signs_in(client: Client, amara: User) -> None:
+def test_the_right_password_signs_in(client: Client, quiet: User) -> None:
     assert sign_in(client, EMAIL.upper(), PASSWORD)["Location"] == "/downloads/"
     assert is_signed_in(client)
 
 
-def test_signing_in_leads_to_the_page_that_was_wanted_and_nowhere_else(client: Client, amara: User) -> None:
+def test_signing_in_leads_to_the_page_that_was_wanted_and_nowhere_else(client: Client, quiet: User) -> None:
     answer = client.post(LOGIN + "?next=/datasets/", {"login": EMAIL, "password": PASSWORD})
     assert answer["Location"] == "/datasets/"
     away = Client().post(LOGIN, {"login": EMAIL, "password": PASSWORD, "next": "https://evil.example.com/"})
     assert away["Location"] == "/downloads/"
 
 
-def test_signing_in_starts_a_new_session(client: Client, amara: User) -> None:
+def test_signing_in_starts_a_new_session(client: Client, quiet: User) -> None:
     client.post(RESET, {"email": EMAIL})
     before = client.session.session_key
     sign_in(client, EMAIL, PASSWORD)
@@ -74,14 +74,14 @@ def test_signing_in_starts_a_new_session(client: Client, amara: User) -> None:
     assert not is_signed_in(taken_over)
 
 
-def test_a_wrong_password_and_an_unknown_address_get_the_same_sentence(client: Client, amara: User) -> None:
+def test_a_wrong_password_and_an_unknown_address_get_the_same_sentence(client: Client, quiet: User) -> None:
     sentence = "The address or the password is not right"
     assert sentence in sign_in(client, EMAIL, "not the password at all").content.decode()
     assert sentence in sign_in(client, "nobody@example.org", PASSWORD).content.decode()
 
 
-def test_a_closed_account_is_told_so_only_with_the_right_password(client: Client, amara: User) -> None:
-    User.objects.filter(pk=amara.pk).update(is_active=False)
+def test_a_closed_account_is_told_so_only_with_the_right_password(client: Client, quiet: User) -> None:
+    User.objects.filter(pk=quiet.pk).update(is_active=False)
     answer = sign_in(client, EMAIL, PASSWORD)
     assert answer["Location"] == "/accounts/inactive/"
     assert "This account is closed" in client.get(answer["Location"]).content.decode()
@@ -98,7 +98,7 @@ def test_an_account_made_on_the_command_line_confirms_its_address_at_the_first_s
 # Reset ------------------------------------------------------------------------------------------------------
 
 
-def test_a_forgotten_password_is_reset_with_the_mailed_code(client: Client, amara: User) -> None:
+def test_a_forgotten_password_is_reset_with_the_mailed_code(client: Client, quiet: User) -> None:
     elsewhere = Client()
     sign_in(elsewhere, EMAIL, PASSWORD)
     assert client.post(RESET, {"email": EMAIL})["Location"] == RESET_CODE
@@ -108,19 +108,19 @@ def test_a_forgotten_password_is_reset_with_the_mailed_code(client: Client, amar
 
     assert is_signed_in(client)
     assert not is_signed_in(elsewhere)
-    amara.refresh_from_db()
-    assert amara.check_password(NEW_PASSWORD)
+    quiet.refresh_from_db()
+    assert quiet.check_password(NEW_PASSWORD)
     assert templates() == ["password_reset_code", "password_reset"]
 
 
-def test_the_new_password_needs_the_code_first(client: Client, amara: User) -> None:
+def test_the_new_password_needs_the_code_first(client: Client, quiet: User) -> None:
     client.post(RESET, {"email": EMAIL})
     assert client.post(RESET_PASSWORD, {"password1": NEW_PASSWORD})["Location"] == RESET_CODE
-    amara.refresh_from_db()
-    assert amara.check_password(PASSWORD)
+    quiet.refresh_from_db()
+    assert quiet.check_password(PASSWORD)
 
 
-def test_an_unknown_address_gets_the_same_reset_page_and_a_mail_that_says_so(client: Client, amara: User) -> None:
+def test_an_unknown_address_gets_the_same_reset_page_and_a_mail_that_says_so(client: Client, quiet: User) -> None:
     stranger = Client()
     known, unknown = client.post(RESET, {"email": EMAIL}), stranger.post(RESET, {"email": "nobody@example.org"})
     assert known["Location"] == unknown["Location"] == RESET_CODE
@@ -129,7 +129,7 @@ def test_an_unknown_address_gets_the_same_reset_page_and_a_mail_that_says_so(cli
     assert all("You have two tries left" in page for page in pages)
 
 
-def test_three_wrong_reset_codes_end_it(client: Client, amara: User) -> None:
+def test_three_wrong_reset_codes_end_it(client: Client, quiet: User) -> None:
     client.post(RESET, {"email": EMAIL})
     code = newest_code()
     for _ in range(2):
@@ -138,7 +138,7 @@ def test_three_wrong_reset_codes_end_it(client: Client, amara: User) -> None:
     assert client.post(RESET_CODE, {"code": code})["Location"] == LOGIN
 
 
-def test_a_reset_asked_for_twice_takes_either_code(client: Client, amara: User) -> None:
+def test_a_reset_asked_for_twice_takes_either_code(client: Client, quiet: User) -> None:
     client.post(RESET, {"email": EMAIL})
     first = newest_code()
     client.post(RESET, {"email": EMAIL})
@@ -171,7 +171,7 @@ def test_the_new_password_sent_twice_at_once_is_no_error(client: Client) -> None
 # Changes ----------------------------------------------------------------------------------------------------
 
 
-def test_a_changed_password_ends_the_other_sessions_and_is_told(signed_in: Client, amara: User) -> None:
+def test_a_changed_password_ends_the_other_sessions_and_is_told(signed_in: Client, quiet: User) -> None:
     elsewhere = Client()
     sign_in(elsewhere, EMAIL, PASSWORD)
     signed_in.post("/accounts/password/change/", {"oldpassword": PASSWORD, "password1": NEW_PASSWORD})
@@ -185,7 +185,7 @@ def test_a_changed_password_ends_the_other_sessions_and_is_told(signed_in: Clien
     assert "/accounts/password/reset/" in said
 
 
-def test_a_notification_names_the_browser_in_words_of_ours(client: Client, amara: User) -> None:
+def test_a_notification_names_the_browser_in_words_of_ours(client: Client, quiet: User) -> None:
     agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0 <a href=https://evil.example.com>"
     sign_in(client, EMAIL, PASSWORD)
     client.post(
@@ -198,38 +198,38 @@ def test_a_notification_names_the_browser_in_words_of_ours(client: Client, amara
     assert "evil" not in str(mail.keys)
 
 
-def test_the_present_password_is_needed_for_a_new_one(signed_in: Client, amara: User) -> None:
+def test_the_present_password_is_needed_for_a_new_one(signed_in: Client, quiet: User) -> None:
     answer = signed_in.post(
         "/accounts/password/change/", {"oldpassword": "wrong wrong wrong", "password1": NEW_PASSWORD}
     )
     assert "This is not your present password" in answer.content.decode()
 
 
-def test_another_address_counts_once_its_code_was_entered(signed_in: Client, amara: User) -> None:
+def test_another_address_counts_once_its_code_was_entered(signed_in: Client, quiet: User) -> None:
     form = {"email": "new@example.org", "action_add": "1"}
     answer = reauthenticate(signed_in, signed_in.post("/accounts/email/", form))
     assert answer["Location"] == CONFIRM
-    amara.refresh_from_db()
-    assert amara.email == EMAIL
+    quiet.refresh_from_db()
+    assert quiet.email == EMAIL
 
     confirm(signed_in, newest_code("new@example.org"))
 
-    amara.refresh_from_db()
-    assert amara.email == "new@example.org"
+    quiet.refresh_from_db()
+    assert quiet.email == "new@example.org"
     assert list(EmailAddress.objects.values_list("email", "verified", "primary")) == [("new@example.org", True, True)]
     assert templates(EMAIL) == ["email_changed"]
     assert "new@example.org" in text_of(read(mails(EMAIL)[0]))
 
 
-def test_an_address_is_not_changed_to_one_that_has_an_account(signed_in: Client, amara: User) -> None:
+def test_an_address_is_not_changed_to_one_that_has_an_account(signed_in: Client, quiet: User) -> None:
     UserFactory(email="taken@example.org")
     form = {"email": "taken@example.org", "action_add": "1"}
     answer = reauthenticate(signed_in, signed_in.post("/accounts/email/", form))
     assert answer["Location"] == CONFIRM
     code = code_in(mails("taken@example.org")[0])
     assert "This address cannot be used" in confirm(signed_in, code).content.decode()
-    amara.refresh_from_db()
-    assert amara.email == EMAIL
+    quiet.refresh_from_db()
+    assert quiet.email == EMAIL
 
 
 def test_signing_out_needs_a_click_and_ends_the_session(signed_in: Client) -> None:
@@ -239,7 +239,7 @@ def test_signing_out_needs_a_click_and_ends_the_session(signed_in: Client) -> No
     assert not is_signed_in(signed_in)
 
 
-def test_signing_out_everywhere_ends_all_sessions_but_this(signed_in: Client, amara: User) -> None:
+def test_signing_out_everywhere_ends_all_sessions_but_this(signed_in: Client, quiet: User) -> None:
     elsewhere = Client()
     sign_in(elsewhere, EMAIL, PASSWORD)
     assert signed_in.post("/accounts/profile/sign-out-everywhere/")["Location"] == "/accounts/profile/"
@@ -250,7 +250,7 @@ def test_signing_out_everywhere_ends_all_sessions_but_this(signed_in: Client, am
 # Limits -----------------------------------------------------------------------------------------------------
 
 
-def test_after_five_wrong_passwords_even_the_right_one_must_wait(client: Client, amara: User) -> None:
+def test_after_five_wrong_passwords_even_the_right_one_must_wait(client: Client, quiet: User) -> None:
     for _ in range(5):
         sign_in(client, EMAIL, "not the password at all")
     answer = sign_in(client, EMAIL, PASSWORD)
@@ -287,7 +287,7 @@ def test_a_request_past_the_proxies_is_refused_with_a_sentence(client: Client, s
         assert "did not come through" in answer.content.decode()
 
 
-def test_too_many_codes_for_one_address_are_refused(client: Client, amara: User) -> None:
+def test_too_many_codes_for_one_address_are_refused(client: Client, quiet: User) -> None:
     answers = [client.post(RESET, {"email": EMAIL}).status_code for _ in range(4)]
     assert answers == [302, 302, 302, 429]
     cache.clear()

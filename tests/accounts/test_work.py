@@ -186,3 +186,17 @@ def test_exception_counts_as_a_death_and_the_third_fails_the_row_without_its_tex
         assert (row.deaths, row.leased_until) == (deaths, None)
     assert row.state == "failed"
     assert row.reason == "TypeError while it was worked on; the log has the rest"
+
+
+@pytest.mark.django_db
+def test_rows_that_are_due_are_found_by_their_index_among_many_that_are_done() -> None:
+    now = timezone.now()
+    done = [
+        OutgoingMail(template="test", to="a@example.org", state="done", finished_at=now, due_at=now)
+        for _ in range(3000)
+    ]
+    OutgoingMail.objects.bulk_create(done)
+    make_rows(3)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE accounts_outgoingmail")
+    assert "outgoingmail_open" in OutgoingMail.objects.due().order_by("due_at", "pk").explain()

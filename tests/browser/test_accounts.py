@@ -15,7 +15,7 @@ from tests.factories import PASSWORD, SignatureFactory, StaffFactory, UserFactor
 from tests.registrations import CONFIRM, LOGIN, RESET, SIGNUP, newest_code
 
 pytestmark = pytest.mark.django_db(transaction=True)
-EMAIL = "amara@example.org"
+EMAIL = "quiet@example.org"
 DEVICE = {
     "protocol": "ctap2",
     "transport": "internal",
@@ -89,7 +89,7 @@ def sign_out(page: Page) -> None:
 
 
 def test_a_passkey_signs_in_alone(page: Page, site: str) -> None:
-    UserFactory(email=EMAIL, name="Amara Osei")
+    UserFactory(email=EMAIL, name="Quiet Reader")
     sign_in(page, site)
     give_device(page)
     make_passkey(page, site, alone=True)
@@ -99,7 +99,7 @@ def test_a_passkey_signs_in_alone(page: Page, site: str) -> None:
     page.goto(site + LOGIN)
     page.get_by_role("button", name="Sign in with a passkey").click()
     page.wait_for_url("**/downloads/")
-    expect(page.get_by_role("link", name="Amara Osei")).to_be_visible()
+    expect(page.get_by_role("link", name="Quiet Reader")).to_be_visible()
 
 
 def test_a_passkey_is_a_maintainers_second_factor(page: Page, site: str) -> None:
@@ -165,7 +165,7 @@ def test_nothing_hinders_anybody_on_the_way_in(page: Page, site: str) -> None:
     page.get_by_role("button", name="Send me a code").click()
     found += seen(page)
     page.fill("#id_email", EMAIL)
-    page.fill("#id_name", "Amara Osei")
+    page.fill("#id_name", "Quiet Reader")
     page.fill("#id_institution", "Accra Institute of Imaging")
     page.select_option("#id_country", "GH")
     page.check("#id_position_0")

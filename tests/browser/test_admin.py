@@ -62,7 +62,7 @@ def enter(context: BrowserContext, address: str) -> None:
 @pytest.fixture
 def request_() -> AccessRequest:
     """Somebody asks for Brain; there is something of every other kind too."""
-    request = asked(UserFactory(name="Amara Osei", email="amara@example.org"), reviewed(name="Brain"))
+    request = asked(UserFactory(name="Quiet Reader", email="quiet@example.org"), reviewed(name="Brain"))
     record = DownloadRecordFactory(link__grant__user=request.user)
     VolumeFactory(archive=record.archive)
     mail = OutgoingMail.objects.latest("pk")
@@ -93,7 +93,7 @@ def kinds_of_pages(request: AccessRequest) -> list[str]:
         reverse("admin:index"),
         reverse("admin:app_list", args=["datasets"]),
         *(reverse(f"admin:{name}_changelist") for name in lists),
-        f"{reverse('admin:accounts_user_changelist')}?q=amara&is_active__exact=1",
+        f"{reverse('admin:accounts_user_changelist')}?q=quiet&is_active__exact=1",
         *(reverse(f"admin:{name}_change", args=[pk]) for name, pk in changed.items()),
         reverse("admin:datasets_accessrequest_decide", args=[request.pk, "decline"]),
         reverse("admin:datasets_archive_add"),
@@ -164,7 +164,7 @@ def test_rows_are_chosen_and_narrowed_under_the_policy(
     with page.expect_download() as started:
         page.get_by_role("button", name="Export this list as CSV").click()
     assert started.value.suggested_filename.startswith("people-")
-    assert "amara@example.org" in started.value.path().read_text()
+    assert "quiet@example.org" in started.value.path().read_text()
 
 
 def test_a_request_is_decided_without_javascript(

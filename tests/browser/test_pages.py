@@ -56,10 +56,10 @@ def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
 @pytest.fixture
 def link() -> DownloadLink:
     """Access to Knee 2.0, whose archives are of every kind; 1.0 is withdrawn; Brain is reviewed."""
-    link = granted(name="Amara Osei")
+    link = granted(name="Quiet Reader")
     dataset, release = link.grant.dataset, link.release
     Dataset.objects.filter(pk=dataset.pk).update(
-        slug="knee", name="Knee", description=NOTES, citation="Osei A. *Knees*. 2026.", doi="10.5555/1"
+        slug="knee", name="Knee", description=NOTES, citation="Reader A. *Knees*. 2026.", doi="10.5555/1"
     )
     release.version, release.summary, release.notes = "2.0", "Test sets complete.", NOTES
     release.save()

@@ -40,7 +40,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def user() -> User:
-    return UserFactory(name="Amara Osei")
+    return UserFactory(name="Quiet Reader")
 
 
 @pytest.fixture
@@ -290,7 +290,7 @@ class TestDeciding:
     def test_a_withdrawn_request_is_not_approved(self, user: User, maintainer: User) -> None:
         request = withdraw_request(asked(user, reviewed()), by=user)
 
-        with pytest.raises(MoveNotAllowed, match="was withdrawn by Amara Osei"):
+        with pytest.raises(MoveNotAllowed, match="was withdrawn by Quiet Reader"):
             approve_request(request, by=maintainer)
 
     def test_a_disabled_account_is_not_approved(self, user: User, maintainer: User) -> None:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def user() -> User:
-    return UserFactory(name="Amara Osei")
+    return UserFactory(name="Quiet Reader")
 
 
 def mail(template: str) -> OutgoingMail:
@@ -208,6 +208,6 @@ def test_every_mail_is_written_in_both_forms_and_filled(user: User) -> None:
     for found in letters:
         assert found.subject
         for body in both(found):
-            assert "Dear Amara Osei," in body
+            assert "Dear Quiet Reader," in body
             assert "You get this message because" in body
             assert not [gap for gap in ("{{", "{%", "None", "not recorded") if gap in body]

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def user() -> User:
-    return UserFactory(name="Amara Osei")
+    return UserFactory(name="Quiet Reader")
 
 
 @pytest.fixture
@@ -63,8 +63,12 @@ def filled(dataset: Dataset, **facts: Any) -> dict[str, Any]:
     assert version is not None
     ticked = [str(place) for place in range(len(version.statements))]
     return {
-        "version": str(version.pk), "sha256": version.sha256, "statements": ticked, "typed_name": "Amara Osei", **facts,
-    }  # fmt: skip
+        "version": str(version.pk),
+        "sha256": version.sha256,
+        "statements": ticked,
+        "typed_name": "Quiet Reader",
+        **facts,
+    }
 
 
 class TestReading:
@@ -154,7 +158,7 @@ class TestReading:
 
         text = page(browser, agreement(other))
 
-        assert "Signed as Amara Osei" in text
+        assert "Signed as Quiet Reader" in text
         assert ("Open access to" if policy == "automatic" else "Ask for access to") in text
 
     def test_the_number_of_queries_is_constant(
@@ -181,7 +185,7 @@ class TestSigning:
         signature = Signature.objects.get()
         assert response.redirect_chain == [("/downloads/#knee", 302)]
         assert (signature.user, signature.typed_name, signature.address, signature.agent) == (
-            user, "Amara Osei", "127.0.0.1", "Firefox"
+            user, "Quiet Reader", "127.0.0.1", "Firefox"
         )  # fmt: skip
         assert "You signed version 1. Your access to Knee is open until" in response.content.decode()
         assert address_of(link_of(user.access_grants.get())) in response.content.decode()
@@ -258,7 +262,7 @@ class TestSigning:
 
         html = browser.post(agreement(dataset), filled(dataset, statements=["1"])).content.decode()
 
-        assert 'value="Amara Osei"' in html
+        assert 'value="Quiet Reader"' in html
         assert re.search(r'value="1"[^>]*checked', html)
         assert not re.search(r'value="0"[^>]*checked', html)
 

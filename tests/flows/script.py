@@ -24,6 +24,8 @@ class Script:
 
     def __init__(self, commands: str, folder: Path) -> None:
         self.folder = folder
+        # What a killed run leaves behind goes with the test's folder.
+        self.environment = os.environ | {"TMPDIR": str(folder)}
         self.data = folder / "data"
         self.data.mkdir()
         prepare, _ = commands.splitlines()
@@ -38,7 +40,7 @@ class Script:
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self.command(*arguments, shell=shell),
-            capture_output=True, text=True, timeout=seconds, check=False, env=os.environ | environment,
+            capture_output=True, text=True, timeout=seconds, check=False, env=self.environment | environment,
         )  # fmt: skip
 
     @contextmanager

@@ -28,9 +28,9 @@ EVENT = {
     "address": "2001:db8:85a3:8d3:1319:8a2e:370:7348",
     "agent": "Firefox <140> & Linux",
     "provider": "ORCID",
-    "from_email": "amara.osei@example.org",
-    "to_email": "a.osei@example.org",
-    "deleted_email": "amara.osei@example.org",
+    "from_email": "quiet.reader@example.org",
+    "to_email": "a.reader@example.org",
+    "deleted_email": "quiet.reader@example.org",
 }
 REASON = 'The purpose says <nothing> & "less" about what will be measured.\nWrite it down — then ask again.'
 
