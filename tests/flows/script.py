@@ -49,6 +49,7 @@ class Script:
             self.command(*arguments),
             text=True,
             start_new_session=True,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
