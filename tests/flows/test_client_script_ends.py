@@ -117,7 +117,7 @@ class TestDisk:
             "-c",
             inside,
             "sh",
-            small,
+            str(small),
             str(script.file),
         ]
         environment = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"}
