@@ -69,7 +69,7 @@ class UserAdmin(ExportingAdmin, DecidingAdmin):
     list_display = ["email", "name", "institution", "home", "joined", "standing"]
     list_filter = [period("date_joined", "registered"), "is_active", "is_staff", "position", CountryFilter]
     search_fields = ["email", "name", "institution"]
-    search_help_text = "Beginnings of words of the address, the name or the institution: kruger example"
+    search_help_text = "Beginnings of words of the address, the name or the institution: zurich example"
     autocomplete_fields = ["groups"]
     finds_by_index = True
     decisions = [DISABLE, ENABLE, RESET]

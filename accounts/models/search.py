@@ -14,7 +14,7 @@ SEPARATORS = "@._-+/<>&:"
 
 
 def _plain_letters() -> dict[str, str]:
-    """Latin letters with marks, and the letter that they are without: "Kruger" finds Krüger."""
+    """Latin letters with marks, and the letter that they are without: "Zurich" finds Zürich."""
     plain = {"ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ł": "l", "Ł": "L", "ı": "i", "ħ": "h", "Ħ": "H"}
     for code in range(0xC0, 0x180):
         base = unicodedata.normalize("NFD", chr(code))[0]

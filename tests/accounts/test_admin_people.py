@@ -32,22 +32,24 @@ def helper(client: Client) -> User:
 @pytest.mark.parametrize(
     ("asked", "found"),
     [
-        ("krug", True),
-        ("Krüger", True),
-        ("ines.kruger@uni", True),
-        ("imaging accra", True),
-        ("institute krüger", True),
-        ("ruger", False),
-        ("krug tomasz", False),
+        ("zuri", True),
+        ("Zürich", True),
+        ("reader.zurich@uni", True),
+        ("imaging exam", True),
+        ("institute zürich", True),
+        ("urich", False),
+        ("zuri other", False),
     ],
 )
 def test_people_are_found_by_beginnings_of_words(asked: str, found: bool, client: Client) -> None:
     maintainer(client)
-    UserFactory(name="Ines Krüger", email="ines.kruger@uni-x.example.org", institution="Accra Institute of Imaging")
+    UserFactory(
+        name="Reader Zürich", email="reader.zurich@uni-x.example.org", institution="Example Institute of Imaging"
+    )
 
     page = client.get(PEOPLE, {"q": asked}).content.decode()
 
-    assert ("ines.kruger@uni-x.example.org" in page) is found
+    assert ("reader.zurich@uni-x.example.org" in page) is found
 
 
 def test_the_page_of_a_person_shows_no_secret(client: Client) -> None:
@@ -140,7 +142,7 @@ class TestMails:
     def mail(self, **facts: object) -> OutgoingMail:
         now = timezone.now()
         return OutgoingMail.objects.create(
-            **{"template": "account/email_confirmation", "to": "amara@example.org", "state": "failed", "attempts": 3}
+            **{"template": "account/email_confirmation", "to": "quiet@example.org", "state": "failed", "attempts": 3}
             | {"reason": "The mail server said 550", "finished_at": now, "keys": {"nonce": "confirm:aa:SECRET-NONCE"}}
             | facts
         )
@@ -175,17 +177,17 @@ class TestMails:
             client.get(f"/admin/accounts/outgoingmail/{mail.pk}/change/").content.decode(),
         ]
 
-        assert all("amara@example.org" in page for page in pages)
+        assert all("quiet@example.org" in page for page in pages)
         assert not any("SECRET-NONCE" in page for page in pages)
 
-    @pytest.mark.parametrize(("asked", "found"), [("amara@", True), ("AMARA", True), ("example.org", False)])
+    @pytest.mark.parametrize(("asked", "found"), [("quiet@", True), ("QUIET", True), ("example.org", False)])
     def test_mails_are_found_by_the_beginning_of_the_address(self, asked: str, found: bool, client: Client) -> None:
         maintainer(client)
         self.mail()
 
         page = client.get("/admin/accounts/outgoingmail/", {"q": asked}).content.decode()
 
-        assert ("amara@example.org" in page) is found
+        assert ("quiet@example.org" in page) is found
 
 
 class TestSignatures:

@@ -184,12 +184,12 @@ def test_a_search_that_fits_many_people_says_whose_rows_it_lists(
 ) -> None:
     monkeypatch.setattr("accounts.admin.pages.PEOPLE", 2)
     maintainer(client)
-    people = User.objects.bulk_create(User(email=f"person{number}@example.org", name="Ines") for number in range(4))
+    people = User.objects.bulk_create(User(email=f"person{number}@example.org", name="Reader") for number in range(4))
     OutgoingMail.objects.bulk_create(
         OutgoingMail(uuid=uuid.uuid4(), template="access/link", to="x@example.org", user=person) for person in people
     )
 
-    page = client.get("/admin/accounts/outgoingmail/?q=ines").content.decode()
+    page = client.get("/admin/accounts/outgoingmail/?q=reader").content.decode()
 
     assert "The words fit more than 2 people" in page
     assert "2 mails" in page
