@@ -9,22 +9,16 @@ from accounts.admin.decisions import DecidingAdmin, Decision
 from accounts.admin.lists import SelectFilter, period
 from accounts.admin.marks import short, state
 from accounts.admin.pages import ReadOnlyAdmin
-from accounts.exceptions import MoveNotAllowed
 from accounts.mail.outbox import RENDERERS
-from accounts.models import OutgoingMail, User
-
-
-def _retry(mail: OutgoingMail, *, by: User) -> None:
-    if not mail.retry():
-        raise MoveNotAllowed("It has not failed, so there is nothing to try again.")
-
+from accounts.models import OutgoingMail
+from accounts.services.mails import retry_mail
 
 RETRY = Decision(
     name="retry",
     title="Try again",
     consequence="The mails go back to the queue and are written anew from what is true then. "
     "One that has nothing to say any more is not sent.",
-    service=_retry,
+    service=retry_mail,
     done="{row} waits to be sent.",
     permission="accounts.change_outgoingmail",
     is_open=lambda mail: mail.state == OutgoingMail.State.FAILED,
