@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
@@ -183,7 +184,7 @@ class StandingFilter(admin.SimpleListFilter):
 
 @admin.register(AccessGrant)
 class AccessGrantAdmin(PersonsAdmin):
-    list_display = ["__str__", "name", "institution", "how_far", "starts_at", "ends_at", "days", "why"]
+    list_display = ["__str__", "name", "institution", "how_far", "begins", "ends", "days", "why"]
     list_select_related = ["user", "dataset", "revoked_by", "request__user", "request__dataset"]
     left_out = [*PersonsAdmin.left_out, "request__dataset__description", "request__dataset__citation"]
     list_filter = [StandingFilter, "dataset"]
@@ -198,6 +199,14 @@ class AccessGrantAdmin(PersonsAdmin):
     @admin.display(description="state")
     def how_far(self, row: AccessGrant) -> SafeString:
         return state(standing(row))
+
+    @admin.display(description="from")
+    def begins(self, row: AccessGrant) -> str:
+        return date_format(row.starts_at, "DATE_FORMAT")
+
+    @admin.display(description="until")
+    def ends(self, row: AccessGrant) -> str:
+        return date_format(row.ends_at, "DATE_FORMAT")
 
     @admin.display(description="days left")
     def days(self, row: AccessGrant) -> int:
