@@ -171,7 +171,8 @@ def commands(link: DownloadLink, only: Sequence[str] = ()) -> dict[str, str]:
 
 
 def commands_for(listing: Listing) -> dict[str, str]:
-    """Two lines each. The first one writes the address into a file that only its owner may read."""
+    """Three short lines each. The first writes the address into a file that only its owner may read; the second fetches
+    with it what the third one needs, for its owner alone too."""
     stem = listing.stem
     # Bounded, and with an exit code that tells: that of `false` when all tries have failed.
     again = "for try in $(seq 100); do {} && break; sleep 10; false; done"
@@ -187,17 +188,17 @@ def commands_for(listing: Listing) -> dict[str, str]:
 
 def _with_curl(listing: Listing, name: str, output: str) -> str:
     lines = f"'url = \"{listing.address_of(name)}\"'"
-    return f"(umask 077; echo {lines} > {listing.stem}.url; curl -fsSLK {listing.stem}.url -o {output})"
+    return f"(umask 077; echo {lines} > {listing.stem}.url\ncurl -fsSLK {listing.stem}.url -o {output})"
 
 
 def _with_wget(listing: Listing, name: str, output: str) -> str:
     file = f"{listing.stem}.url"
-    return f"(umask 077; echo '{listing.address_of(name)}' > {file}; wget -q -i {file} -O {output})"
+    return f"(umask 077; echo '{listing.address_of(name)}' > {file}\nwget -q -i {file} -O {output})"
 
 
 def _with_aria2(listing: Listing, name: str, output: str) -> str:
     lines, file = f"'{listing.address_of(name)}' ' out={output}'", f"{listing.stem}.url"
-    return f"(umask 077; printf '%s\\n' {lines} > {file}; aria2c -q --allow-overwrite -i {file})"
+    return f"(umask 077; printf '%s\\n' {lines} > {file}\naria2c -q --allow-overwrite -i {file})"
 
 
 def text_rows(listing: Listing) -> list[str]:

@@ -28,7 +28,7 @@ class Script:
         self.environment = os.environ | {"TMPDIR": str(folder)}
         self.data = folder / "data"
         self.data.mkdir()
-        prepare, _ = commands.splitlines()
+        prepare = commands.rpartition("\n")[0]
         subprocess.run(["sh", "-c", prepare], cwd=folder, check=True, timeout=30)
         self.file = next(folder.glob("*.sh"))
 

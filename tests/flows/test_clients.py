@@ -29,8 +29,8 @@ def run(command: str, folder: Path, seconds: float = 90) -> subprocess.Completed
 
 
 def command_of(offer: Offer, client: str, folder: Path) -> str:
-    """The second line of a printed command, after the first has fetched the list."""
-    prepare, fetch = offer.commands()[client].splitlines()
+    """The last line of a printed command, after those before it have fetched the list."""
+    prepare, _, fetch = offer.commands()[client].rpartition("\n")
     done = run(prepare, folder)
     assert done.returncode == 0, done.stderr
     for list_ in folder.glob("*.aria2"):
