@@ -128,5 +128,5 @@ class AccessGrant(models.Model):
 
     @property
     def days_left(self) -> int:
-        """Whole days until the end, at least 0."""
-        return max(0, (self.ends_at - timezone.now()).days)
+        """Days until the day of the end, by the calendar; 0 on that day and after it."""
+        return max(0, (self.ends_at.date() - timezone.now().date()).days)
