@@ -2,7 +2,6 @@
 
 import re
 
-from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -129,18 +128,14 @@ def show_listing(request: HttpRequest, token: str) -> HttpResponse:
     """For people: a small page in a browser, plain text at a terminal."""
     listing = listing_of(open_link(token), chosen(request))
     if "text/html" in request.META.get("HTTP_ACCEPT", ""):
-        # Rendered without the request, so that no session is looked up and no cookie set.
-        text = render_to_string(
-            "get/listing.html",
-            {
-                "listing": listing,
-                "files": [(file, size_text(file.size)) for file in listing.files],
-                "total": size_text(listing.total_size),
-                "commands": commands_for(listing),
-                "site_name": settings.SITE_NAME,
-                "site_url": settings.SITE_URL,
-            },
-        )
+        context = {
+            "listing": listing,
+            "files": [(file, size_text(file.size)) for file in listing.files],
+            "total": size_text(listing.total_size),
+            "commands": commands_for(listing),
+        }
+        # Nothing in this template asks who is signed in, for no cookie is read here.
+        text = render_to_string("get/listing.html", context, request)
         response = HttpResponse(text, content_type="text/html; charset=utf-8")
     else:
         response = HttpResponse(as_text(listing), content_type="text/plain; charset=utf-8")
