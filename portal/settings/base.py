@@ -292,7 +292,6 @@ CONTENT_SECURITY_POLICY = {
 }
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-PGHISTORY_MIDDLEWARE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 
 # Logs: one JSON object a line. Paths are never logged, for links are secrets; views are (portal.logs).
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")

@@ -13,8 +13,10 @@ NAMED_PARTS = ("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL", "
 
 def problems(settings: Mapping[str, Any]) -> Iterator[str]:
     secret = settings["SECRET_KEY"]
-    if len(secret) < 50 or len(set(secret)) < 5 or secret.startswith("django-insecure"):
+    if is_weak(secret):
         yield "SECRET_KEY is missing or weak: set at least 50 random characters."
+    if any(is_weak(fallback) for fallback in settings["SECRET_KEY_FALLBACKS"]):
+        yield "SECRET_KEY_FALLBACKS has a weak key: what it signed is believed as well. Leave it out."
     if settings["DEBUG"]:
         yield "DEBUG is on: unset it."
     hosts = settings["ALLOWED_HOSTS"]
@@ -32,6 +34,10 @@ def problems(settings: Mapping[str, Any]) -> Iterator[str]:
         yield "DATABASE_URL names no host."
     if settings["TRUSTED_PROXY_COUNT"] < 1:
         yield "TRUSTED_PROXY_COUNT must say how many proxies stand in front (load balancer and nginx: 2)."
+
+
+def is_weak(secret: str) -> bool:
+    return len(secret) < 50 or len(set(secret)) < 5 or secret.startswith("django-insecure")
 
 
 def link_key_problems(keys: list[str], secret: str) -> Iterator[str]:

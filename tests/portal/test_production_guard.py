@@ -23,12 +23,14 @@ SAFE = {
 }
 
 
-def start(changes: dict[str, str | None]) -> subprocess.CompletedProcess[str]:
-    """Import the production settings in a process of their own, in an otherwise empty environment."""
+def start(
+    changes: dict[str, str | None], module: str = "portal.settings.production"
+) -> subprocess.CompletedProcess[str]:
+    """Import a module in a process of its own, with these settings in an otherwise empty environment."""
     values = {**SAFE, **changes}
     environment = {name: value for name, value in values.items() if value is not None}
     return subprocess.run(
-        [sys.executable, "-c", "import portal.settings.production"],
+        [sys.executable, "-c", f"import {module}"],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
@@ -48,6 +50,7 @@ def test_complete_settings_start() -> None:
         ("SECRET_KEY", "short", "SECRET_KEY is missing or weak"),
         ("SECRET_KEY", "a" * 80, "SECRET_KEY is missing or weak"),
         ("SECRET_KEY", "django-insecure-" + "x1y2z3" * 12, "SECRET_KEY is missing or weak"),
+        ("SECRET_KEY_FALLBACKS", "development-only", "SECRET_KEY_FALLBACKS has a weak key"),
         ("DEBUG", "yes", "DEBUG is on"),
         ("ALLOWED_HOSTS", "*", "wildcard"),
         ("ALLOWED_HOSTS", ".example.org", "wildcard"),
@@ -88,3 +91,15 @@ def test_a_secret_is_never_repeated_in_the_refusal() -> None:
     weak = "a:" + "ab" * 10
 
     assert weak not in start({"LINK_KEYS": weak}).stderr
+
+
+def test_server_that_is_told_no_settings_takes_those_of_production() -> None:
+    assert start({}, "portal.wsgi").stderr == ""
+    assert "SECRET_KEY is missing or weak" in start({"SECRET_KEY": None}, "portal.wsgi").stderr
+
+
+def test_development_settings_refuse_another_host_than_loopback() -> None:
+    refused = start({"DJANGO_SETTINGS_MODULE": "portal.settings.development"}, "portal.wsgi")
+
+    assert refused.returncode != 0
+    assert "These settings are for loopback" in refused.stderr
