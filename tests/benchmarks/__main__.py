@@ -37,9 +37,8 @@ def measure(site: Site, rounds: int, seconds: float) -> dict[str, list[Load]]:
 
 def show(loads: dict[str, list[Load]], queries: dict[str, int]) -> None:
     empty = loads["an empty Django view"]
-    print(
-        f"\n{'':24}{'requests/s':>11}{'of empty':>10}{'from … to':>18}{'µs':>7}{'of empty':>10}{'client':>8}{'queries':>9}"
-    )
+    heads = f"{'requests/s':>11}{'of empty':>10}{'from … to':>18}{'µs':>7}{'of empty':>10}{'client':>8}{'queries':>9}"
+    print(f"\n{'':24}{heads}")
     for name, found in loads.items():
         ratios = sorted(load.rate / base.rate for load, base in zip(found, empty, strict=True))
         costs = [base.cost / load.cost for load, base in zip(found, empty, strict=True)]

@@ -4,6 +4,7 @@ It stands in for nginx, which keeps its connections to gunicorn. It runs in a pr
 processor time, so that one can see that it is not what limits.
 """
 
+import itertools
 import multiprocessing
 import re
 import selectors
@@ -47,18 +48,44 @@ class Load:
 class Asking:
     """One connection: the request under way and what came back of its answer."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port))
+    def __init__(self, port: int, selector: selectors.EpollSelector) -> None:
+        self.port = port
+        self.selector = selector
+        self.request = b""
+        self.closures = 0
+        self.connect()
+
+    def connect(self) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", self.port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.selector.register(self.socket, selectors.EVENT_READ, self)
         self.buffer = b""
         self.length = -1
         self.chunked = False
 
+    def send(self, request: bytes) -> None:
+        self.request = request
+        try:
+            self.socket.sendall(request)
+        except ConnectionError:
+            self.ask_again()
+
+    def ask_again(self) -> None:
+        """gunicorn closes a connection that it kept too long unasked; nginx, too, then asks on another one."""
+        self.closures += 1
+        if self.buffer or self.closures > 20:
+            raise ConnectionError("the server closes connections")
+        self.selector.unregister(self.socket)
+        self.socket.close()
+        self.connect()
+        self.socket.sendall(self.request)
+
     def take(self, status: bytes) -> bool:
         """Read what came; true when the answer is whole. Anything but the expected status ends the measurement."""
-        data = self.socket.recv(262_144)
+        data = self.received()
         if not data:
-            raise ConnectionError("the server closed a connection")
+            self.ask_again()
+            return False
         self.buffer += data
         if self.length < 0:
             head, ended, _ = self.buffer.partition(b"\r\n\r\n")
@@ -75,6 +102,12 @@ class Asking:
         self.buffer, self.length = b"", -1
         return True
 
+    def received(self) -> bytes:
+        try:
+            return self.socket.recv(262_144)
+        except ConnectionError:
+            return b""
+
 
 def ask(port: int, requests: Sequence[bytes], *, status: int, seconds: float) -> Load:
     """Ask a server on this machine for so long, with these requests in turn."""
@@ -87,38 +120,36 @@ def ask(port: int, requests: Sequence[bytes], *, status: int, seconds: float) ->
     there.close()
     try:
         load: Load = here.recv()
-        return replace(load, server_seconds=processor_seconds() - used)
+        since = {pid: seconds - used.get(pid, 0.0) for pid, seconds in processor_seconds().items()}
+        return replace(load, server_seconds=sum(since.values()))
     except EOFError:
         raise SystemExit("The client ended early; what is above says why.") from None
     finally:
         process.join()
 
 
-def processor_seconds() -> float:
+def processor_seconds() -> dict[int, float]:
     """Of everything that this process has started and that runs: gunicorn, PostgreSQL, Valkey."""
-    total = 0.0
+    seconds = {}
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
-            total += times.user + times.system
-    return total
+            seconds[process.pid] = times.user + times.system
+    return seconds
 
 
 def _ask(answer_to: Connection, port: int, requests: Sequence[bytes], status: bytes, seconds: float) -> None:
     selector = selectors.EpollSelector()
-    asked = answers = 0
+    turn = itertools.cycle(requests)
+    answers = 0
     for _ in range(CONNECTIONS):
-        asking = Asking(port)
-        selector.register(asking.socket, selectors.EVENT_READ, asking)
-        asking.socket.sendall(requests[asked % len(requests)])
-        asked += 1
+        Asking(port, selector).send(next(turn))
     began, used = time.perf_counter(), time.process_time()
     end = began + seconds
     while time.perf_counter() < end:
         for key, _ in selector.select(1):
             if key.data.take(status):
                 answers += 1
-                key.data.socket.sendall(requests[asked % len(requests)])
-                asked += 1
+                key.data.send(next(turn))
     elapsed = time.perf_counter() - began
     answer_to.send(Load(answers, elapsed, time.process_time() - used))
