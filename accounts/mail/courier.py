@@ -40,10 +40,11 @@ class Courier:
     def send(self, letter: Letter) -> None:
         """Hand the mail over. MailRefused: never try again; MailDelayed: try later; ServerDown: so are all others."""
         try:
-            if isinstance(self.backend, EmailBackend):
-                self.backend.drop_if_stale()
-            self.backend.open()
+            self._open()
             self.backend.send_messages([letter])
+        except smtplib.SMTPNotSupportedError as error:
+            # The connection stands, so it is this mail that asks for what the server does not have (SMTPUTF8).
+            raise MailRefused(f"The mail server cannot carry this mail: {error}") from None
         except smtplib.SMTPRecipientsRefused as refusal:
             code, text = next(iter(refusal.recipients.values()))
             raise self._meaning(code, text, permanent=500 <= code < 600) from None
@@ -62,6 +63,16 @@ class Courier:
         except OSError as error:
             self.close()
             raise ServerDown(f"The mail server does not answer: {type(error).__name__}") from None
+
+    def _open(self) -> None:
+        if isinstance(self.backend, EmailBackend):
+            self.backend.drop_if_stale()
+        try:
+            self.backend.open()
+        except smtplib.SMTPNotSupportedError as error:
+            # No mail's fault: the server's, or ours.
+            self.close()
+            raise ServerDown(f"The mail server does not offer what EMAIL_URL asks for: {error}") from None
 
     def _meaning(self, code: int, text: bytes | str, *, permanent: bool) -> MailRefused | MailDelayed:
         if permanent:

@@ -1,11 +1,13 @@
 """Delivering over SMTP: what each answer of the server makes of a mail."""
 
 import logging
+import smtplib
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from email import message_from_bytes
+from typing import Any
 
 import pytest
 from django.db import InterfaceError, OperationalError, connection
@@ -110,6 +112,37 @@ def test_sender_that_is_refused_is_a_matter_of_settings_and_loses_no_mail(server
     mail = queued()
     assert not deliver_next()
     assert outcome(mail) == ("waiting", "The mail server said 550: 5.7.1 Not your domain")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "missing"), [("EMAIL_USE_TLS", True, "STARTTLS"), ("EMAIL_HOST_USER", "portal", "SMTP AUTH")]
+)
+def test_server_without_what_our_settings_ask_for_is_named_so_and_loses_no_mail(
+    server: MailServer, settings: Settings, setting: str, value: object, missing: str
+) -> None:
+    settings.EMAIL_HOST_PASSWORD = "secret"
+    setattr(settings, setting, value)
+    mail = queued()
+    assert not deliver_next()
+    said = f"The mail server does not offer what EMAIL_URL asks for: {missing} extension not supported by server."
+    assert outcome(mail) == ("waiting", said)
+
+
+def test_mail_that_needs_what_the_server_does_not_have_is_refused_and_others_go_on(
+    server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sendmail = smtplib.SMTP.sendmail
+
+    def without_smtputf8(smtp: smtplib.SMTP, sender: str, recipients: list[str], *rest: Any) -> object:
+        if recipients == ["odd@example.org"]:
+            raise smtplib.SMTPNotSupportedError("SMTPUTF8 not supported by server")
+        return sendmail(smtp, sender, recipients, *rest)
+
+    monkeypatch.setattr(smtplib.SMTP, "sendmail", without_smtputf8)
+    odd, other = queued("odd@example.org"), queued("other@example.org")
+    assert not deliver_due(seconds=60)
+    assert outcome(odd) == ("failed", "The mail server cannot carry this mail: SMTPUTF8 not supported by server")
+    assert outcome(other) == ("done", "")
 
 
 def test_server_that_is_down_delays_one_mail_and_leaves_the_others_untried(server: MailServer) -> None:
