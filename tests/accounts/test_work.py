@@ -61,16 +61,17 @@ def test_row_claimed_by_a_transaction_that_is_open_is_skipped() -> None:
         found.append(OutgoingMail.objects.claim(lease=LEASE))
         connection.close()
 
+    thread = threading.Thread(target=other)
     connection.set_autocommit(False)
     try:
         OutgoingMail.objects.select_for_update().get(pk=first.pk)
-        thread = threading.Thread(target=other)
         thread.start()
-        thread.join()
+        thread.join(5)
+        assert found == [second]
     finally:
         connection.rollback()
         connection.set_autocommit(True)
-    assert found == [second]
+        thread.join()
 
 
 @pytest.mark.django_db
