@@ -6,16 +6,18 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
-from accounts.models.work import Work
+from accounts.models.work import CRASH_BASE, CRASH_CEILING, Work
 
 logger = logging.getLogger(__name__)
 
 
 class Lease:
     """Renews a row's lease from a thread, so that it may be short (a killed worker's row is soon taken by another)
-    and yet never runs out under a worker that is only slow. An exception inside counts as a death of the worker."""
+    and yet never runs out under a worker that is only slow. An exception inside counts as a death of the worker,
+    unless it says that the database went away: then the row only waits, if the database is back to be told so. If it
+    is not, the row stays as it is, is taken again when its lease has run out, and that counts as a death."""
 
     def __init__(self, row: Work, lease: timedelta) -> None:
         self.row = row
@@ -32,8 +34,22 @@ class Lease:
     ) -> None:
         self.ended.set()
         self.thread.join()
-        # Not when the database is away (it could not be written), nor when the process is told to end.
-        if kind is not None and issubclass(kind, Exception) and not issubclass(kind, (DatabaseError, InterfaceError)):
+        # Not when the process is told to end.
+        if kind is None or not issubclass(kind, Exception):
+            return
+        try:
+            self._give_back(kind)
+        except (DatabaseError, InterfaceError):
+            logger.warning("row not given back: the database does not answer", extra={"row": self.row.pk})
+            connection.close()
+
+    def _give_back(self, kind: type[Exception]) -> None:
+        # Other database errors (a value too long, a missing column) are mistakes, which would be made for ever.
+        if issubclass(kind, (OperationalError, InterfaceError)):
+            connection.close()
+            reason = "The database went away while it was worked on"
+            self.row.postpone(reason=reason, base=CRASH_BASE, ceiling=CRASH_CEILING)
+        else:
             # The kind only: an exception's text may carry what the row must not hold.
             self.row.crash(reason=f"{kind.__name__} while it was worked on; the log has the rest")
 
