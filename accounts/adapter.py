@@ -17,6 +17,7 @@ from django.http import Http404, HttpRequest
 from qrcode.image.svg import SvgPathFillImage
 
 from accounts.address import client_address
+from accounts.forms.kept import keep_reset
 from accounts.mail import mint_code, queue
 from accounts.models import User
 from accounts.tasks import hint, send_mails
@@ -61,7 +62,9 @@ class AccountAdapter(DefaultAccountAdapter):
         return mint_code("confirm")[0]
 
     def generate_password_reset_code(self) -> str:
-        return mint_code("reset")[0]
+        nonce = mint_code("reset")[0]
+        keep_reset(self.request, nonce)
+        return nonce
 
     def send_mail(self, template_prefix: str, email: str, context: Mapping[str, Any]) -> None:
         """Queue mails/account/<name>. The context is allauth's: links made of the Host header, the request, codes.

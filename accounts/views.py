@@ -25,9 +25,10 @@ from django.utils.functional import cached_property
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.forms.kept import Kept, forget, keep, kept
+from accounts.forms.kept import Kept, asked_resets, forget, keep, kept
 from accounts.forms.profile import ProfileForm, profile_of
 from accounts.models import Signature, User
+from accounts.services.codes import CodePurpose, end_codes
 from accounts.services.registration import complete_profile, end_sessions, export_my_data, register
 
 
@@ -168,12 +169,14 @@ class ConfirmAddressView(ConfirmEmailVerificationCodeView):
     def _verify_form_invalid(self, form: Any) -> HttpResponse:
         if tries_left(self._process) > 1:
             return super()._verify_form_invalid(form)
-        self._process.record_invalid_attempt()
+        process = self._process
+        end_codes(CodePurpose.CONFIRM, asked=[process.code], to=process.email, user=process.user)
+        process.record_invalid_attempt()
         if self.request.user.is_authenticated:
             messages.error(self.request, "That was wrong three times. Your address is as before; change it once more.")
             return redirect("account_email")
         messages.error(
-            self.request, "That was wrong three times, so the code has ended. Register again for another one."
+            self.request, "That was wrong three times, so the codes we sent have ended. Register again for another one."
         )
         return redirect("account_signup")
 
@@ -187,7 +190,12 @@ class ConfirmResetView(ConfirmPasswordResetCodeView):
 
     def get_form_kwargs(self) -> dict[str, Any]:
         process = self._process
-        more = {"user": process.user, "email": process.state["email"], "tries": tries_left(process)}
+        more = {
+            "asked": asked_resets(self.request),
+            "user": process.user,
+            "email": process.state["email"],
+            "tries": tries_left(process),
+        }
         return super().get_form_kwargs() | more
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -196,7 +204,9 @@ class ConfirmResetView(ConfirmPasswordResetCodeView):
     def form_invalid(self, form: Any) -> HttpResponse:
         if tries_left(self._process) > 1:
             return super().form_invalid(form)
-        self._process.record_invalid_attempt()
+        process, asked = self._process, [*asked_resets(self.request), self._process.code]
+        end_codes(CodePurpose.RESET, asked=asked, to=process.state["email"], user=process.user)
+        process.record_invalid_attempt()
         messages.error(self.request, "That was wrong three times. Ask for another code.")
         return redirect("account_reset_password")
 

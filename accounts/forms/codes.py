@@ -1,7 +1,7 @@
 """Forms that ask for the code of a mail."""
 
-import hmac
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 from allauth.account.internal.flows.manage_email import email_already_exists
@@ -9,14 +9,13 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from accounts.models import User
-from accounts.services.registration import CodePurpose, codes_mailed
+from accounts.services.codes import TRIES, CodePurpose, try_code
 
 LEFT = {1: "one try", 2: "two tries"}
 
 
 class CodeForm(forms.Form):
-    """Any code is right that was mailed to the address for this purpose while its time lasts: who asked for another
-    one, or sent the registration twice, need not know which of two mails counts."""
+    """Asks for a code; accounts.services.codes says which ones count."""
 
     purpose: CodePurpose
     code = forms.CharField(
@@ -33,24 +32,31 @@ class CodeForm(forms.Form):
     )
 
     def __init__(
-        self, *args: Any, code: str = "", user: User | None = None, email: str = "", tries: int = 3, **options: Any
+        self,
+        *args: Any,
+        code: str = "",
+        asked: Sequence[str] = (),
+        user: User | None = None,
+        email: str = "",
+        tries: int = TRIES,
+        **options: Any,
     ) -> None:
         # What allauth calls the code is the nonce that accounts.adapter minted.
-        self.nonce, self.user, self.email, self.tries = code, user, email, tries
+        self.asked = [*(nonce for nonce in asked if nonce != code), code]
+        self.user, self.email, self.tries = user, email, tries
         super().__init__(*args, **options)
 
     def clean_code(self) -> str:
         typed = unicodedata.normalize("NFKC", self.cleaned_data["code"])
         digits = "".join(character for character in typed if character.isdecimal() and character.isascii())
-        expected = codes_mailed(self.purpose, nonce=self.nonce, to=self.email, user=self.user)
-        # All are compared, so that the time taken tells nothing.
-        if sum(hmac.compare_digest(digits, code) for code in expected) == 0:
+        if not try_code(self.purpose, digits, asked=self.asked, to=self.email, user=self.user):
             raise ValidationError(self.refusal())
         return digits
 
     def refusal(self) -> str:
         left = LEFT.get(self.tries - 1)
-        return f"That is not the code we sent. You have {left} left." if left else "That is not the code we sent."
+        refusal = "That is not the code we sent, or it has ended."
+        return f"{refusal} You have {left} left." if left else refusal
 
 
 class ConfirmAddressForm(CodeForm):

@@ -10,6 +10,7 @@ from typing import TypedDict
 from django.http import HttpRequest
 
 KEY = "registering"
+RESETS_KEY = "resets-asked-for"
 SECONDS = 3_600
 
 
@@ -31,3 +32,13 @@ def kept(request: HttpRequest) -> Kept | None:
 
 def forget(request: HttpRequest) -> None:
     request.session.pop(KEY, None)
+
+
+def keep_reset(request: HttpRequest, nonce: str) -> None:
+    """Who asks for a new password twice need not know which of the two mails counts. More than three are too many."""
+    request.session[RESETS_KEY] = [*asked_resets(request), nonce][-3:]
+
+
+def asked_resets(request: HttpRequest) -> list[str]:
+    found: list[str] = request.session.get(RESETS_KEY, [])
+    return found

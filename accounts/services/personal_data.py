@@ -12,6 +12,8 @@ from django.db.models import Q
 from accounts.models import OutgoingMail, User
 
 Part = dict[str, Any]
+# What a mail's row holds of its code.
+NOT_SAID = {"nonce", "used_by", "wrong"}
 
 
 def account_of(user: User) -> Part:
@@ -86,7 +88,7 @@ def mails_to(user: User) -> list[Part]:
             "finished": mail.finished_at,
             "state": mail.state,
             "reason": mail.reason,
-            "facts": {name: value for name, value in mail.keys.items() if name != "nonce"},
+            "facts": {name: value for name, value in mail.keys.items() if name not in NOT_SAID},
         }
         for mail in mails
     ]

@@ -1,31 +1,14 @@
 """Registering, telling about oneself, and asking for all that is held about one."""
 
-from collections.abc import Iterator
-from enum import StrEnum
 from typing import Any
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from accounts.exceptions import Obsolete
-from accounts.mail import CODE_LIFETIME, code_of
-from accounts.models import OutgoingMail, User
-
-
-class CodePurpose(StrEnum):
-    CONFIRM = "confirm"
-    RESET = "reset"
-
-
-# The mails that carry a code for a purpose.
-CODE_MAILS = {
-    CodePurpose.CONFIRM: ("account/email_confirmation_signup", "account/email_confirmation"),
-    CodePurpose.RESET: ("account/password_reset_code",),
-}
+from accounts.models import User
 
 
 def complete_profile(
@@ -55,25 +38,6 @@ def is_unconfirmed(user: User) -> bool:
     """Whether the account was made by a registration whose address nobody has confirmed."""
     confirmed = list(EmailAddress.objects.filter(user=user).values_list("verified", flat=True))
     return user.last_login is None and bool(confirmed) and not any(confirmed)
-
-
-def codes_mailed(purpose: CodePurpose, *, nonce: str, to: str, user: User | None) -> list[str]:
-    """The codes that now prove for this purpose that somebody reads the mails to this address."""
-    if user is None:
-        # There is no such account: the page looks the same and no code is ever right.
-        return []
-    mails = OutgoingMail.objects.filter(
-        template__in=CODE_MAILS[purpose], to=to, user=user, created_at__gt=timezone.now() - CODE_LIFETIME
-    )
-    return list(_codes({nonce, *mails.values_list("keys__nonce", flat=True)}))
-
-
-def _codes(nonces: set[str]) -> Iterator[str]:
-    for nonce in nonces:
-        try:
-            yield code_of(nonce)
-        except Obsolete:
-            continue
 
 
 def end_sessions(user: User) -> None:

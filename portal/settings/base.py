@@ -226,7 +226,8 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
-# A code has six digits and three tries, so mails with codes are counted by the hour: at most 30 guesses.
+# A mailed code has six digits and three tries, whatever the sessions (accounts.services.codes), and an address gets ten
+# in an hour: at most 30 guesses for each purpose.
 ACCOUNT_RATE_LIMITS = {"confirm_email": "3/m/key,10/h/key", "reset_password": "20/m/ip,3/m/key,10/h/key"}
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 MFA_ADAPTER = "accounts.adapter.SecondFactorAdapter"

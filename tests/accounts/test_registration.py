@@ -96,7 +96,7 @@ def test_a_wrong_code_says_how_many_tries_are_left_and_three_end_it(client: Clie
     register(client)
     code = newest_code()
     page = confirm(client, wrong(code)).content.decode()
-    assert "That is not the code we sent. You have two tries left." in page
+    assert "That is not the code we sent, or it has ended. You have two tries left." in page
     assert "<title>Error: " in page
     assert "You have one try left." in confirm(client, wrong(code)).content.decode()
     last = confirm(client, wrong(code))
@@ -117,6 +117,34 @@ def test_registering_again_with_the_same_password_goes_on(client: Client) -> Non
     assert confirm(later, newest_code()).status_code == 302
     assert is_signed_in(later)
     assert User.objects.count() == 1
+
+
+def test_three_wrong_tries_end_the_codes_in_every_session(client: Client) -> None:
+    register(client)
+    later = Client()
+    register(later)
+    first, second = (code_in(mail) for mail in mails())
+    for _ in range(3):
+        confirm(client, f"{(int(first) + 500_000) % 10**6:06}")
+    assert confirm(later, first).status_code == 200
+    assert confirm(later, second).status_code == 200
+    assert not is_signed_in(later)
+    last = Client()
+    cache.clear()
+    register(last)
+    assert confirm(last, newest_code()).status_code == 302
+
+
+def test_a_code_that_counted_ends_all_of_them(client: Client) -> None:
+    register(client)
+    later = Client()
+    register(later)
+    first, second = (code_in(mail) for mail in mails())
+    confirm(client, first)
+    assert is_signed_in(client)
+    for code in (first, second):
+        assert confirm(later, code).status_code == 200
+    assert not is_signed_in(later)
 
 
 def test_a_code_that_ran_out_is_refused_and_not_mailed_any_more(client: Client) -> None:

@@ -145,6 +145,27 @@ def test_a_reset_asked_for_twice_takes_either_code(client: Client, quiet: User) 
     assert client.post(RESET_CODE, {"code": first})["Location"] == RESET_PASSWORD
 
 
+def test_a_reset_takes_only_the_code_that_this_browser_asked_for(client: Client, quiet: User) -> None:
+    client.post(RESET, {"email": quiet.email})
+    owners = newest_code(quiet.email)
+    other = Client()
+    other.post(RESET, {"email": quiet.email})
+    assert other.post(RESET_CODE, {"code": owners}).status_code == 200
+    assert client.post(RESET_CODE, {"code": owners}).status_code == 302
+
+
+def test_guesses_at_a_reset_are_counted_though_the_session_forgets_them(client: Client, quiet: User) -> None:
+    client.post(RESET, {"email": quiet.email})
+    code = newest_code(quiet.email)
+    begun = client.session["account_password_reset_verification"]
+    for _ in range(3):
+        client.post(RESET_CODE, {"code": wrong(code)})
+        session = client.session
+        session["account_password_reset_verification"] = {**begun, "failed_attempts": 0}
+        session.save()
+    assert client.post(RESET_CODE, {"code": code}).status_code == 200
+
+
 def test_a_reset_confirms_an_address_that_never_was(client: Client) -> None:
     user = UserFactory(email=EMAIL, verified=False)
     EmailAddress.objects.create(user=user, email=EMAIL, primary=True)
