@@ -254,7 +254,7 @@ ask_status() {
 	4??)
 		if [ ! -e "$tmp/refused" ]; then
 			{
-				grep -v '<' "$tmp/$number.said" 2>/dev/null | awk 'NR <= 5' | tr -d '\000-\010\013-\037\177'
+				grep -v '^ *<' "$tmp/$number.said" 2>/dev/null | awk 'NR <= 5' | tr -d '\000-\010\013-\037\177'
 				echo "(The portal answered $answer.)"
 			} >"$tmp/refused"
 		fi
