@@ -97,7 +97,7 @@ def as_aria2(listing: Listing) -> str:
     """For `aria2c -i`. The options stand at each file, so that the command stays short."""
     options = (
         "continue=true", "allow-overwrite=true", "auto-file-renaming=false", "check-integrity=true", "split=4",
-        "max-connection-per-server=4", "max-tries=20", "retry-wait=10", "file-allocation=none",
+        "max-connection-per-server=4", "max-tries=1000", "retry-wait=10", "file-allocation=none",
     )  # fmt: skip
     entries = [
         (listing.address + file.name, f"out={file.name}", f"checksum=sha-256={file.sha256}", *options)

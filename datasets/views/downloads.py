@@ -1,5 +1,6 @@
 """Everything below /get/: no cookie is read or set, no page is kept, and each refusal is one sentence of plain text."""
 
+import logging
 import re
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -28,6 +29,7 @@ from datasets.services.delivery import Delivery, issue_download, open_file, open
 from datasets.services.lists import LISTS, as_text, commands_for, listing_of, size_text
 from datasets.services.places import country_of
 
+log = logging.getLogger(__name__)
 STATUS_OF: dict[type[Refusal], int] = {
     LinkUnknown: 404,
     FileUnknown: 404,
@@ -68,10 +70,12 @@ def below_link(request: HttpRequest, token: str = "", name: str = "") -> HttpRes
             response.headers["Retry-After"] = str(refusal.retry_after)
     except AddressUnknown as error:
         response = sentence(str(error), status=400)
-    except PartDown:
+    except PartDown as error:
+        log.error("links are not answered: %s", error)
         response = sentence(STORAGE_DOWN, status=503)
         response.headers["Retry-After"] = str(COME_BACK)
-    except (OperationalError, InterfaceError):
+    except (OperationalError, InterfaceError) as error:
+        log.error("links are not answered: %s", error)
         response = sentence(DATABASE_DOWN, status=503)
         response.headers["Retry-After"] = str(COME_BACK)
     response.headers["Cache-Control"] = "no-store"
