@@ -2,7 +2,9 @@
 
 A row is written in the transaction of what caused it. A Celery message only hints to look; workers claim
 rows with FOR UPDATE SKIP LOCKED, and the sweeper hints again what is due or whose lease ran out.
-All times are the database's, so that workers whose clocks differ agree on who holds a row.
+The times that say who may take a row (due_at, leased_until) are the database's, so that servers whose clocks differ
+agree. created_at, and a mail's give_up_at three days later, are those of the server that wrote the row: nothing is
+claimed by them.
 """
 
 import logging
@@ -60,7 +62,7 @@ class Work(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.WAITING, editable=False)
     attempts = models.PositiveIntegerField(default=0, editable=False)
     deaths = models.PositiveSmallIntegerField(default=0, editable=False, help_text="Workers that died on this row.")
-    due_at = models.DateTimeField(default=timezone.now, editable=False)
+    due_at = models.DateTimeField(db_default=Now(), editable=False)
     leased_until = models.DateTimeField(null=True, blank=True, editable=False)
     reason = models.TextField(blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

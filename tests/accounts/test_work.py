@@ -5,6 +5,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.db import connection
 from django.utils import timezone
 
@@ -201,3 +202,12 @@ def test_rows_that_are_due_are_found_by_their_index_among_many_that_are_done() -
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE accounts_outgoingmail")
     assert "outgoingmail_open" in OutgoingMail.objects.due().order_by("due_at", "pk").explain()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("wrong", [timedelta(minutes=10), -timedelta(minutes=10)])
+def test_row_of_a_server_whose_clock_is_wrong_is_due_when_the_database_says_so(wrong: timedelta) -> None:
+    with time_machine.travel(timezone.now() + wrong):
+        [row] = make_rows(1)
+    assert abs(row.due_at - timezone.now()) < timedelta(minutes=1)
+    assert claim() == row
