@@ -3,6 +3,7 @@
 import logging
 import time
 from datetime import timedelta
+from itertools import chain, repeat
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import InterfaceError, OperationalError, connection
@@ -17,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 # Renewed while the mail is being sent, so only a worker that died lets it run out.
 LEASE = timedelta(seconds=60)
+# A database that fails over is away for a minute or two. With the server's last word (smtp.LAST_WORD_SECONDS) at its
+# longest this is longer than a task may run; one of both at a time is not.
+RECORDING_SECONDS = 300
 BACKOFF_BASE, BACKOFF_CEILING = timedelta(seconds=4), timedelta(minutes=5)
 
 
@@ -61,14 +65,20 @@ def _deliver(mail: OutgoingMail, courier: Courier) -> bool:
 
 
 def _record_sent(mail: OutgoingMail) -> None:
-    """A database that restarts just now must not make a mail that has left look unsent."""
-    for pause in (1, 2, 4, 8, 16, 0):
+    """A database that fails over just now must not make a mail that has left look unsent.
+
+    While it is away nobody else can claim the row either. What remains: the lease may have run out meanwhile, and
+    another worker may claim the row in the seconds between the database's return and our next try; and a database
+    that is away for longer than RECORDING_SECONDS. Then the mail is sent twice, with one Message-ID."""
+    end = time.monotonic() + RECORDING_SECONDS
+    for pause in chain((0.25, 0.5, 1), repeat(2)):
         try:
-            mail.finish(mail.State.DONE)
+            mail.record_sent()
         except (OperationalError, InterfaceError):
-            if not pause:
-                raise
             connection.close()
+            if time.monotonic() >= end:
+                logger.error("mail sent but not recorded: it will be sent again", extra={"mail": mail.pk})
+                raise
             time.sleep(pause)
         else:
             return

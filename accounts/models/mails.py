@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models.work import Work, WorkQuerySet
@@ -63,6 +64,12 @@ class OutgoingMail(Work):
         """The same for every attempt, so that a doubled delivery can be recognised."""
         domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].strip("> ")
         return f"<{self.uuid}@{domain}>"
+
+    def record_sent(self) -> None:
+        """It has left, whoever may hold the row by now: a worker that has not sent it yet finds it done."""
+        facts = {"state": self.State.DONE, "reason": "", "leased_until": None, "finished_at": Now()}
+        type(self).objects.filter(pk=self.pk).exclude(state=self.State.DONE).update(**facts)
+        self.state, self.reason, self.leased_until = self.State.DONE, "", None
 
     def retry(self) -> bool:
         """A mail that failed is sent again, with patience anew."""

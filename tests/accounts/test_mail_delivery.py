@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import InterfaceError, OperationalError, connection
+from django.db.models import QuerySet
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -329,20 +330,63 @@ def test_neither_rows_nor_logs_hold_the_code_or_the_address(
     assert "quiet@example.org" not in ours
 
 
-def test_database_that_is_away_when_a_mail_has_left_does_not_make_it_leave_again(
+class Outage:
+    """A database that goes away when a mail has left, for so many seconds of a clock that only sleeping moves."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
+        self.now, self.end = 0.0, seconds
+        self.update = QuerySet.update
+        monkeypatch.setattr(QuerySet, "update", lambda rows, **values: self.write(rows, values))
+        monkeypatch.setattr("accounts.mail.delivery.time", self)
+        monkeypatch.setattr("accounts.mail.delivery.connection.close", lambda: None)
+
+    def write(self, rows: QuerySet, values: dict[str, Any]) -> int:
+        if values.get("state") == "done" and self.now < self.end:
+            raise OperationalError("failing over") if self.now else InterfaceError("closed")
+        return self.update(rows, **values)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_database_that_fails_over_when_a_mail_has_left_does_not_make_it_leave_again(
     server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    outage = Outage(monkeypatch, seconds=240)
     mail = queued()
-    finish, away = OutgoingMail.finish, [OperationalError("restarting"), InterfaceError("closed")]
-
-    def restarting(row: OutgoingMail, state: str, *, reason: str = "") -> bool:
-        if away:
-            raise away.pop()
-        return finish(row, state, reason=reason)
-
-    monkeypatch.setattr(OutgoingMail, "finish", restarting)
-    monkeypatch.setattr("accounts.mail.delivery.time.sleep", lambda _seconds: None)
-    monkeypatch.setattr("accounts.mail.delivery.connection.close", lambda: None)
     assert deliver_next()
     assert outcome(mail) == ("done", "")
+    assert not deliver_next()
     assert len(server.delivered) == 1
+    assert outage.now < 240 + 3
+
+
+def test_mail_that_has_left_is_done_though_its_lease_ran_out_and_another_worker_took_it(
+    server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail, taken = queued(), []
+
+    def close() -> None:
+        OutgoingMail.objects.filter(pk=mail.pk).update(leased_until=timezone.now() - timedelta(seconds=1))
+        taken.append(OutgoingMail.objects.claim(lease=delivery.LEASE))
+
+    Outage(monkeypatch, seconds=0.1)
+    monkeypatch.setattr("accounts.mail.delivery.connection.close", close)
+    assert deliver_next()
+    assert taken == [mail]
+    assert outcome(mail) == ("done", "")
+    assert not taken[0].postpone(reason="down", base=delivery.LEASE, ceiling=delivery.LEASE)
+
+
+def test_mail_that_cannot_be_recorded_for_too_long_is_named_in_the_log(
+    server: MailServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Outage(monkeypatch, seconds=10_000)
+    monkeypatch.setattr("accounts.models.leases.connection.close", lambda: None)
+    queued()
+    with pytest.raises(OperationalError):
+        deliver_next()
+    assert "mail sent but not recorded: it will be sent again" in caplog.messages
