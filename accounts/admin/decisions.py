@@ -35,7 +35,8 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 4, "class": "input"}),
-        help_text="The person reads it in a mail, as you write it. Say what happened and what they can do.",
+        help_text="The person reads it in a mail and on the site, as you write it. Say what happened and what they can "
+        "do: one or two sentences, on one line.",
         error_messages={"required": "Write the reason; the person is told."},
     )
 

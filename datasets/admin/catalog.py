@@ -24,6 +24,20 @@ from datasets.templatetags.house import bytes_exact, size
 # A release in one of these is still being made.
 OPEN = (Release.Status.DRAFT, Release.Status.FAILED)
 
+
+
+class WithdrawalForm(ReasonForm):
+    """No mail is sent: the reason stands where people look for the release."""
+
+    reason = forms.CharField(
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 4, "class": "input"}),
+        help_text="It is shown on the release's page, and to everybody who asks for one of its files. No mail is sent. "
+        "Say what happened and what people should do: one or two sentences, on one line.",
+        error_messages={"required": "Write the reason; it stands in place of the files."},
+    )
+
+
 PUBLISH = Decision(
     name="publish",
     title="Publish",
@@ -45,7 +59,7 @@ WITHDRAW = Decision(
     done="{row} is withdrawn.",
     permission="datasets.change_release",
     is_open=lambda release: release.status == Release.Status.PUBLISHED,
-    form=ReasonForm,
+    form=WithdrawalForm,
     refusals=(MoveNotAllowed,),
     many=False,
     is_grave=True,
