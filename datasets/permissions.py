@@ -184,7 +184,7 @@ def release_withdrawn(standing: Standing) -> str:
     else:
         address = site_address("release", standing.dataset_slug, standing.newest_version)
         way_on = f"Use release {standing.newest_version}: {address}"
-    return f"{name} was withdrawn{when} because {as_clause(standing.release_reason)}. {way_on}"
+    return f"{name} was withdrawn{when}: {as_clause(standing.release_reason)}. {way_on}"
 
 
 def release_unpublished(standing: Standing) -> str:

@@ -204,7 +204,7 @@ class TestRelease:
         assert refused(link) == (
             exceptions.ReleaseWithdrawn,
             (
-                "Knee 2.0 was withdrawn on 19 August 2026 because two volumes carried dates. "
+                "Knee 2.0 was withdrawn on 19 August 2026: two volumes carried dates. "
                 f"Use release 2.1: {SITE}/datasets/knee/2.1/"
             ),
         )
