@@ -25,5 +25,9 @@ class MailDelayed(Exception):
     """The mail server does not answer, or asks to come back later (4xx)."""
 
 
+class ServerDown(MailDelayed):
+    """The server would take no other mail either."""
+
+
 class Obsolete(Exception):
     """A mail has nothing to say any more: its row is done without being sent. str() says why."""

@@ -7,7 +7,7 @@ from typing import Self
 
 from django.core.mail import get_connection
 
-from accounts.exceptions import MailDelayed, MailRefused
+from accounts.exceptions import MailDelayed, MailRefused, ServerDown
 from accounts.mail.letters import Letter
 from accounts.mail.smtp import EmailBackend
 
@@ -15,10 +15,6 @@ from accounts.mail.smtp import EmailBackend
 TOO_LARGE = 552
 # The server is closing the connection, whatever it was asked.
 CLOSING = 421
-
-
-class ServerDown(MailDelayed):
-    """The server would take no other mail either."""
 
 
 class Courier:
@@ -41,6 +37,7 @@ class Courier:
         """Hand the mail over. MailRefused: never try again; MailDelayed: try later; ServerDown: so are all others."""
         try:
             self._open()
+            # The SES backend says what SES's answers mean itself.
             self.backend.send_messages([letter])
         except smtplib.SMTPNotSupportedError as error:
             # The connection stands, so it is this mail that asks for what the server does not have (SMTPUTF8).

@@ -9,8 +9,8 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from accounts.exceptions import MailDelayed, MailRefused, Obsolete
-from accounts.mail.courier import Courier, ServerDown
+from accounts.exceptions import MailDelayed, MailRefused, Obsolete, ServerDown
+from accounts.mail.courier import Courier
 from accounts.mail.letters import letter
 from accounts.models import Lease, OutgoingMail
 

@@ -6,6 +6,8 @@ import environ
 from celery.schedules import schedule
 from csp.constants import NONE, SELF
 
+from portal.settings.mail import mail_settings
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 env = environ.Env()
 
@@ -138,11 +140,7 @@ GEOIP_DATABASE = env.str("GEOIP_DATABASE", default="")
 ADDRESS_DAYS = env.int("ADDRESS_DAYS", default=90)
 
 # Mail -------------------------------------------------------------------------------------------------
-MAIL = env.email_url("EMAIL_URL", default="smtp://127.0.0.1:25")
-if MAIL["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend":
-    # The same, but patient after the last byte of a mail, where giving up would double it.
-    MAIL["EMAIL_BACKEND"] = "accounts.mail.smtp.EmailBackend"
-globals().update(MAIL)
+globals().update(mail_settings(env.str("EMAIL_URL", default="smtp://127.0.0.1:25"), region=BUCKET_REGION))
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="data@example.org")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
