@@ -371,7 +371,9 @@ def test_mail_that_has_left_is_done_though_its_lease_ran_out_and_another_worker_
 
     def close() -> None:
         OutgoingMail.objects.filter(pk=mail.pk).update(leased_until=timezone.now() - timedelta(seconds=1))
-        taken.append(OutgoingMail.objects.claim(lease=delivery.LEASE))
+        row = OutgoingMail.objects.claim(lease=delivery.LEASE)
+        assert row is not None
+        taken.append(row)
 
     Outage(monkeypatch, seconds=0.1)
     monkeypatch.setattr("accounts.mail.delivery.connection.close", close)
