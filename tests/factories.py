@@ -31,7 +31,7 @@ class UserFactory(factory.django.DjangoModelFactory):
     def verified(self, create: bool, extracted: bool | None, **kwargs: object) -> None:
         """The address is confirmed unless verified=False."""
         if create and extracted is not False:
-            self.emailaddress_set.create(email=self.email, verified=True, primary=True)  # type: ignore[attr-defined]
+            self.emailaddress_set.create(email=self.email, verified=True, primary=True)
 
 
 class StaffFactory(UserFactory):

@@ -69,11 +69,23 @@ class Stack:
     def mail_page_url(self) -> str:
         return f"http://{LOOPBACK}:{self.ports['mail_page']}/"
 
-    def start(self, progress: Callable[[str], None] = quiet) -> None:
-        """Start the services, each when the one before it answers. StackError says what is in the way."""
-        if self.site_port:
+    def take(self) -> None:
+        """Make the folder this run's own, before anything is started. StackError says what is in the way."""
+        if self.site_port and not self.path.exists():
+            # Nothing is made for a run that cannot be; in a folder that is there, its own run is named first.
             require_free(self.site_port)
         self.folder.take()
+        try:
+            if self.site_port:
+                require_free(self.site_port)
+        except StackError:
+            self.folder.release()
+            raise
+
+    def start(self, progress: Callable[[str], None] = quiet) -> None:
+        """Start the services, each when the one before it answers. StackError says what is in the way."""
+        if not self.folder.is_taken:
+            self.take()
         try:
             self._start_services(progress)
         except (StackError, OSError, KeyboardInterrupt):

@@ -24,6 +24,10 @@ class Folder:
         self.path = path.resolve()
         self._lock: IO[str] | None = None
 
+    @property
+    def is_taken(self) -> bool:
+        return self._lock is not None
+
     def take(self) -> None:
         """Make the folder and hold it. The lock ends with this process, however that ends."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)

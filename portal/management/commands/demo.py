@@ -47,6 +47,10 @@ class Command(BaseCommand):
             signal.signal(number, interrupt)
         stack = Stack(options["dir"], site_port=options["port"], say=self.step)
         try:
+            stack.take()
+        except StackError as error:
+            raise CommandError(str(error)) from None
+        try:
             self.start(stack)
             self.stdout.write(summary(stack))
             self.stdout.flush()
