@@ -8,6 +8,7 @@ import json
 import shlex
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
+from itertools import starmap
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -27,7 +28,8 @@ class ListedFile(NamedTuple):
     split: str
     coils: str
     part_size: int | None
-    part_hashes: list[str]
+    part_hashes: Sequence[str] = ()
+    """Only where it is asked for: an archive may have thousands."""
 
 
 class Listing(NamedTuple):
@@ -65,16 +67,19 @@ def listing(link: DownloadLink, only: Sequence[str] = ()) -> Listing:
     return listed(token_of(link), release.pk, (dataset.slug, dataset.name, release.version), only)
 
 
-def listing_of(link: OpenLink, only: Sequence[str] = ()) -> Listing:
+def listing_of(link: OpenLink, only: Sequence[str] = (), *, with_parts: bool = False) -> Listing:
     standing = link.standing
     title = (standing.dataset_slug, standing.dataset_name, standing.release_version)
-    return listed(link.token, link.release_id, title, only)
+    return listed(link.token, link.release_id, title, only, with_parts=with_parts)
 
 
-def listed(token: str, release_id: int, title: tuple[str, str, str], only: Sequence[str]) -> Listing:
+def listed(
+    token: str, release_id: int, title: tuple[str, str, str], only: Sequence[str], *, with_parts: bool = False
+) -> Listing:
     """The verified archives of a release, or those that match one of the patterns; FileUnknown when none does."""
-    rows = Archive.objects.verified().filter(release=release_id).order_by("id").values_list(*ListedFile._fields)
-    files = [file for file in map(ListedFile._make, rows) if not only or matches(file.name, only)]
+    columns = [name for name in ListedFile._fields if with_parts or name != "part_hashes"]
+    rows = Archive.objects.verified().filter(release=release_id).order_by("id").values_list(*columns)
+    files = [file for file in starmap(ListedFile, rows) if not only or matches(file.name, only)]
     slug, dataset, version = title
     address = address_below(token)
     if only and not files:

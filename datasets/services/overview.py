@@ -82,6 +82,7 @@ def _plates(grants: Iterable[AccessGrant]) -> dict[int, list[Plate]]:
         DownloadLink.objects.live()
         .filter(grant__in=list(grants), release__status=Release.Status.PUBLISHED)
         .select_related("release__dataset")
+        .defer("release__notes", "release__dataset__description", "release__dataset__citation")
         .annotate(
             archives=Coalesce(Subquery(archives.annotate(n=Count("pk")).values("n")), 0),
             size=Coalesce(Subquery(archives.annotate(n=Sum("size")).values("n")), 0),
@@ -113,4 +114,4 @@ def _fetched(user: User) -> dict[int, list[Fetched]]:
 
 def _records(keys: Iterable[int]) -> QuerySet[DownloadRecord]:
     records = DownloadRecord.objects.filter(pk__in=list(keys)).select_related("archive__release")
-    return records.order_by("-issued_at", "-pk")
+    return records.defer("archive__part_hashes", "archive__release__notes").order_by("-issued_at", "-pk")

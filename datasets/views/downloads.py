@@ -149,7 +149,7 @@ def show_listing(request: HttpRequest, token: str) -> HttpResponse:
 
 def show_list(request: HttpRequest, token: str, name: str) -> HttpResponse:
     make, kind = LISTS[name]
-    text = make(listing_of(open_link(token), chosen(request)))
+    text = make(listing_of(open_link(token), chosen(request), with_parts=name == "manifest.json"))
     response = HttpResponse(text, content_type=f"{kind}; charset=utf-8")
     if name == "download.sh":
         response.headers["Content-Disposition"] = f'attachment; filename="{name}"'

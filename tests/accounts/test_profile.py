@@ -9,7 +9,9 @@ from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.mail import queue
 from accounts.models import User
@@ -171,3 +173,14 @@ def test_my_data_costs_the_same_queries_however_much_there_is(quiet: User, djang
         data = export_my_data(quiet)
     assert len(data["access"]["downloads"]) == 5
     json.dumps(data, default=str)
+
+
+def test_my_data_reads_no_hashes_of_parts_and_no_release_notes(quiet: User) -> None:
+    """A record's archive may have thousands of hashes, which were read once for every record."""
+    DownloadRecordFactory(link=DownloadLinkFactory(grant=AccessGrantFactory(user=quiet)))
+    with CaptureQueriesContext(connection) as seen:
+        export_my_data(quiet)
+    asked = " ".join(query["sql"] for query in seen)
+    assert "datasets_downloadrecord" in asked
+    for column in ("part_hashes", '"notes"', '"description"'):
+        assert column not in asked

@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -22,6 +24,7 @@ from datasets.services.downloads import (
     revoke_links,
     token_of,
 )
+from datasets.services.overview import overview_of
 from tests.factories import (
     AccessGrantFactory,
     ArchiveFactory,
@@ -222,3 +225,27 @@ class TestRecords:
         record = DownloadRecordFactory()
         with pytest.raises(DatabaseError), transaction.atomic():
             AccessGrant.objects.filter(pk=record.link.grant_id).delete()
+
+
+class TestPartHashes:
+    """An archive may have thousands: what does not show them does not read them."""
+
+    def test_lists_do_not_read_them(self) -> None:
+        link = granted()
+        with CaptureQueriesContext(connection) as seen:
+            assert listing(link).files
+        assert not [query["sql"] for query in seen if "part_hashes" in query["sql"]]
+
+    def test_my_downloads_does_not_read_them(self) -> None:
+        link = granted()
+        DownloadRecordFactory(link=link, archive=link.release.archives.get())
+        with CaptureQueriesContext(connection) as seen:
+            (section,) = overview_of(link.grant.user)
+            assert section.fetched[0].last.archive.release.version
+        assert not [query["sql"] for query in seen if "part_hashes" in query["sql"] or '"notes"' in query["sql"]]
+
+    def test_the_manifest_shows_them(self, client: Client) -> None:
+        link = granted()
+        Archive.objects.update(part_size=5, part_hashes=["a" * 64])
+        (file,) = client.get(f"/get/{token_of(link)}/manifest.json").json()["files"]
+        assert (file["part_size"], file["part_hashes"]) == (5, ["a" * 64])
