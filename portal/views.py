@@ -13,6 +13,7 @@ from redis.exceptions import TimeoutError as CacheSlow
 
 from accounts.address import AddressUnknown
 from datasets.exceptions import PartDown
+from datasets.services.delivery import refused_by_standby
 from datasets.views.contents import Catalogue
 from datasets.views.figures import figures
 from datasets.views.kept import kept_for_visitors
@@ -57,7 +58,8 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Without the request and the database: either may be what broke. A part that is away is no mistake: 503."""
-    if isinstance(sys.exception(), AWAY):
+    error = sys.exception()
+    if isinstance(error, AWAY) or refused_by_standby(error):
         answer = HttpResponse(render_to_string("503.html", {"site": facts()}), status=503)
         answer["Retry-After"] = str(RETRY_AFTER)
         return answer

@@ -7,10 +7,10 @@ the archive, one writes the record. The rules are those of datasets.permissions,
 from typing import NamedTuple
 from weakref import WeakSet
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, InternalError, NotSupportedError, OperationalError, connection
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
-from psycopg2.errors import InvalidSqlStatementName
+from psycopg2.errors import FeatureNotSupported, InvalidSqlStatementName, ReadOnlySqlTransaction
 
 from datasets.exceptions import FileUnknown, LinkUnknown
 from datasets.permissions import STANDING_COLUMNS, Standing, judge
@@ -101,17 +101,28 @@ def read(values: tuple) -> tuple | None:
     connection.health_check_done = True  # type: ignore[attr-defined]
     try:
         return _read(values)
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, NotSupportedError) as error:
         if connection.in_atomic_block:
             raise
-        if isinstance(error.__cause__, InvalidSqlStatementName):
-            # Somebody between us and PostgreSQL has exchanged the session.
+        if isinstance(error.__cause__, InvalidSqlStatementName | FeatureNotSupported):
+            # Somebody between us and PostgreSQL has exchanged the session; or a column has another type since a
+            # migration ("cached plan must not change result type").
             prepared.discard(connection.connection)
         elif connection.connection is None or connection.connection.closed:
             connection.close()
         else:
             raise
         return _read(values)
+
+
+def refused_by_standby(error: BaseException | None) -> bool:
+    """Whether a database refused this because it only reads, as after a failover; its connection is given up then, so
+    that the next one leads to the database that writes."""
+    if not isinstance(error, InternalError) or not isinstance(error.__cause__, ReadOnlySqlTransaction):
+        return False
+    if not connection.in_atomic_block:
+        connection.close()
+    return True
 
 
 def _read(values: tuple) -> tuple | None:

@@ -3,7 +3,7 @@
 import logging
 import re
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, InternalError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.http import quote_etag
@@ -25,7 +25,7 @@ from datasets.exceptions import (
     ReleaseWithdrawn,
     TooManyRequests,
 )
-from datasets.services.delivery import Delivery, issue_download, open_file, open_link
+from datasets.services.delivery import Delivery, issue_download, open_file, open_link, refused_by_standby
 from datasets.services.lists import LISTS, as_text, commands_for, listing_of, size_text
 from datasets.services.places import country_of
 
@@ -74,7 +74,9 @@ def below_link(request: HttpRequest, token: str = "", name: str = "") -> HttpRes
         log.error("links are not answered: %s", error)
         response = sentence(STORAGE_DOWN, status=503)
         response.headers["Retry-After"] = str(COME_BACK)
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, InternalError) as error:
+        if isinstance(error, InternalError) and not refused_by_standby(error):
+            raise
         log.error("links are not answered: %s", error)
         response = sentence(DATABASE_DOWN, status=503)
         response.headers["Retry-After"] = str(COME_BACK)

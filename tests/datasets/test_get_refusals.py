@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 import redis
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError, connection
 from django.db.backends.utils import CursorWrapper
 from django.test import Client
 from django.utils import timezone
@@ -340,3 +340,44 @@ class TestPartsDown:
         response = client.get(path(link, name_of(link)))
         assert_sentence(response, 503)
         assert "Location" not in response.headers
+
+    def test_a_standby_that_can_only_read_is_told_and_left(
+        self, client: Client, link: DownloadLink, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """After a failover the connections lead to a database that takes no record."""
+        url = path(link, name_of(link))
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL transaction_read_only = on")
+        response = client.get(url)
+        assert "Your link is fine" in assert_sentence(response, 503)
+        assert "Location" not in response.headers
+
+    def test_other_mistakes_of_the_database_are_not_called_an_outage(
+        self, client: Client, link: DownloadLink, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(delivery, "_read", mock.Mock(side_effect=InternalError("a mistake")))
+        with pytest.raises(InternalError):
+            client.get(path(link, "status"))
+
+
+@pytest.mark.django_db(transaction=True)
+class TestPreparedStatements:
+    def test_a_column_of_another_type_is_no_error_on_a_live_connection(self, client: Client) -> None:
+        link = granted()
+        url = path(link, name_of(link))
+        assert client.get(url).status_code == 302
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE datasets_archive ALTER COLUMN etag TYPE varchar(300)")
+        try:
+            assert client.get(url).status_code == 302
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("ALTER TABLE datasets_archive ALTER COLUMN etag TYPE varchar(200)")
+
+    def test_a_connection_to_a_standby_is_not_kept(self, client: Client) -> None:
+        link = granted()
+        url = path(link, name_of(link))
+        with connection.cursor() as cursor:
+            cursor.execute("SET default_transaction_read_only = on")
+        assert_sentence(client.get(url), 503)
+        assert client.get(url).status_code == 302

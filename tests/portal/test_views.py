@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import pytest
 from django.core.cache import caches
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.db import OperationalError
+from django.db import InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
 from django.urls import path
+from psycopg2.errors import ReadOnlySqlTransaction
 from redis.exceptions import ConnectionError as CacheGone
 
 from datasets.exceptions import BucketDown
@@ -20,18 +21,28 @@ from tests.factories import ArchiveFactory, UserFactory
 PAGES = ["/", "/datasets/", "/help/", "/privacy/", "/cite/"]
 
 
+def standby() -> InternalError:
+    """What Django raises after a failover, on a connection that leads to a database which only reads."""
+    error = InternalError("cannot execute UPDATE in a read-only transaction")
+    error.__cause__ = ReadOnlySqlTransaction("cannot execute UPDATE in a read-only transaction")
+    return error
+
+
 FAILURES = {
     "denied": PermissionDenied(),
     "suspicious": SuspiciousOperation(),
     "mistake": ZeroDivisionError(),
     "database": OperationalError("gone"),
+    "standby": standby(),
+    "broken database": InternalError("a mistake"),
     "bucket": BucketDown("The bucket does not answer."),
     "cache": CacheGone("refused"),
 }
 
 
 def failing(request: HttpRequest, how: str) -> HttpResponse:
-    raise FAILURES[how]
+    error = FAILURES[how]
+    raise error from error.__cause__
 
 
 urlpatterns = [path("failing/<str:how>/", failing), *urls.urlpatterns]
@@ -102,6 +113,8 @@ def test_a_page_that_is_nowhere_says_so_and_leads_on(client: Client) -> None:
         ("suspicious", 400, "This request cannot be read"),
         ("mistake", 500, "We made a mistake"),
         ("database", 503, "A part of the site does not answer"),
+        ("standby", 503, "A part of the site does not answer"),
+        ("broken database", 500, "We made a mistake"),
         ("bucket", 503, "A part of the site does not answer"),
         ("cache", 503, "A part of the site does not answer"),
     ],
