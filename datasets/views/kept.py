@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.cache import caches
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
-from django.utils.cache import patch_vary_headers
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
 Parameters = ParamSpec("Parameters")
 View = Callable[Concatenate[HttpRequest, Parameters], HttpResponse]
@@ -44,7 +44,11 @@ def is_personal(request: HttpRequest) -> bool:
 def kept_for_visitors(view: View[Parameters]) -> View[Parameters]:
     def answer(request: HttpRequest, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> HttpResponse:
         if is_personal(request):
-            return view(request, *args, **kwargs)
+            response = view(request, *args, **kwargs)
+            if request.COOKIES:
+                # It may hold a person's link.
+                add_never_cache_headers(response)
+            return response
         pages = caches["pages"]
         key = hashlib.sha256(f"{edition()} {request.path}".encode()).hexdigest()
         content = pages.get(key)

@@ -310,6 +310,17 @@ def test_nobody_sees_what_was_made_for_another() -> None:
     assert "Somebody Else" not in html_of(Client(), path)
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/datasets/", "/cite/", "/datasets/knee/", "/datasets/knee/2.0/", "/datasets/knee/2.0/knee_sample.tar/"],
+)
+def test_nobody_keeps_a_page_of_somebody_signed_in(knee: Release, path: str) -> None:
+    kept = signed_in(UserFactory()).get(path)["Cache-Control"]
+
+    assert {"private", "no-store"} <= set(kept.split(", "))
+    assert "Cache-Control" not in Client().get(path)
+
+
 def test_a_kept_page_shows_a_withdrawal_at_once(client: Client, knee: Release) -> None:
     assert "withdrawn" not in html_of(client, "/datasets/knee/2.0/")
 
