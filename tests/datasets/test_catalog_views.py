@@ -2,8 +2,10 @@
 
 import re
 from datetime import timedelta
+from threading import Event
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -22,6 +24,7 @@ from tests.factories import (
     VolumeFactory,
     granted,
 )
+from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -319,6 +322,39 @@ def test_nobody_keeps_a_page_of_somebody_signed_in(knee: Release, path: str) -> 
 
     assert {"private", "no-store"} <= set(kept.split(", "))
     assert "Cache-Control" not in Client().get(path)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_change_of_an_archive_shows_at_once(client: Client, knee: Release) -> None:
+    assert "4–20" not in html_of(client, "/datasets/knee/2.0/")
+
+    knee.archives.filter(name="knee_val.tar.xz").update(coils="4–20")
+
+    assert "4–20" in html_of(client, "/datasets/knee/2.0/")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_withdrawal_that_is_committed_after_a_later_change_shows_at_once(client: Client, knee: Release) -> None:
+    """Its event has the lower number: the highest one is that of the other change."""
+    later = ReleaseFactory(dataset=knee.dataset, version="2.1")
+    withdrawn, page = Event(), Event()
+
+    def withdraws() -> None:
+        with transaction.atomic():
+            withdraw(knee, "Two volumes carried dates.")
+            withdrawn.set()
+            assert page.wait(timeout=10)
+
+    def changes() -> None:
+        assert withdrawn.wait(timeout=10)
+        later.summary = "Another summary."
+        later.save()
+        text_of(client, "/datasets/knee/2.0/")
+        page.set()
+
+    assert at_once([withdraws, changes]) == [None, None]
+
+    assert "withdrawn and cannot be downloaded" in text_of(client, "/datasets/knee/2.0/")
 
 
 def test_a_kept_page_shows_a_withdrawal_at_once(client: Client, knee: Release) -> None:
