@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 import pghistory
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import DateTimeField, Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from accounts.admin.lists import BoundedPaginator, HouseChangeList
-from accounts.admin.widgets import ChooseOne, ChooseSome, DateTimeInput
+from accounts.admin.widgets import ChooseOne, ChooseSome, DateTimeInput, numbers_of_rows
 from accounts.models import User
 
 # A search by a person's words looks at the rows of so many people at most.
@@ -91,6 +92,9 @@ class HouseAdmin(admin.ModelAdmin):
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
         term = search_term.strip()
+        if "\0" in term:
+            # PostgreSQL's text has no such character.
+            return queryset.none(), False
         return (self.find(request, queryset, term) if term else queryset), False
 
     def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
@@ -104,6 +108,18 @@ class HouseAdmin(admin.ModelAdmin):
             text = f"The words fit more than {PEOPLE} people. Listed are rows of those who registered last; write more."
             self.message_user(request, text, messages.WARNING)
         return found[:PEOPLE]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Django would look up whatever a form says was chosen."""
+        chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        if numbers := numbers_of_rows(chosen):
+            sent = request.POST.copy()
+            sent.setlist(ACTION_CHECKBOX_NAME, numbers)
+            request.POST = sent  # type: ignore[assignment]
+        elif chosen:
+            self.message_user(request, "Nothing was chosen.", messages.WARNING)
+            return HttpResponseRedirect(request.get_full_path())
+        return super().changelist_view(request, extra_context)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)

@@ -18,12 +18,15 @@ class DateTimeInput(forms.DateTimeInput):
 DIGITS = 18
 
 
+def numbers_of_rows(values: Sequence[Any]) -> list[Any]:
+    return [each for each in values if str(each).isdecimal() and len(str(each)) <= DIGITS]
+
+
 class NumbersOnly(AutocompleteMixin):
     """Django looks the chosen rows up before it knows that the values are numbers."""
 
     def optgroups(self, name: str, value: Sequence[str], attr: dict[str, Any] | None = None) -> Any:
-        numbers = [each for each in value if str(each).isdecimal() and len(str(each)) <= DIGITS]
-        return super().optgroups(name, numbers, attr)
+        return super().optgroups(name, numbers_of_rows(value), attr)
 
 
 class ChooseOne(NumbersOnly, AutocompleteSelect):

@@ -273,3 +273,31 @@ def test_pages_of_rows_that_do_not_exist_lead_back(page: admin.ModelAdmin, clien
     for number in ("0", "99999999999999999999", "x", "%00", "1_2F"):
         for path in (f"{base}{number}/change/", f"{base}{number}/history/", f"{base}{number}/decide/approve/"):
             assert client.get(path, follow=True).status_code in (200, 404), path
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_rows_that_cannot_be_are_not_chosen(page: admin.ModelAdmin, client: Client) -> None:
+    user = maintainer(client)
+    MAKERS[page.model](1)
+    path = address(page, "changelist")
+    request = RequestFactory().get("/")
+    request.user = user
+    for action in page.get_actions(request):
+        for number in ("x", "\0", "9" * 30, "-1", "1_2"):
+            response = client.post(path, {"action": action, "_selected_action": number}, follow=True)
+            assert response.status_code == 200
+            assert "Nothing was chosen." in response.content.decode()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_odd_words_complete_to_nothing(page: admin.ModelAdmin, client: Client) -> None:
+    maintainer(client)
+    for name in page.autocomplete_fields:
+        target = page.model._meta.get_field(name).related_model
+        assert isinstance(target, type)
+        MAKERS[target](1)
+        field = f"app_label={page.opts.app_label}&model_name={page.opts.model_name}&field_name={name}"
+        for term in ("%00", "a%00", "x" * 3000, "9" * 30):
+            response = client.get(f"{reverse('admin:autocomplete')}?term={term}&{field}")
+            assert response.status_code == 200
+            assert response.json()["results"] == []
