@@ -71,8 +71,8 @@ class DownloadLinkAdmin(ReadOnlyAdmin, DecidingAdmin):
         return [row.grant.user.email, row.grant.user.name, str(row.release), f"link {row.pk}"]
 
     def lock_order(self, row: DownloadLink) -> tuple[int, ...]:
-        """Services lock the grant before the link."""
-        return row.grant_id, row.pk
+        """Services lock the grant before the link; grants are locked in the order of their people."""
+        return row.grant.user_id, row.grant_id, row.pk
 
     @admin.display(description="link")
     def number(self, row: DownloadLink) -> str:

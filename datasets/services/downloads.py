@@ -72,7 +72,7 @@ def revoke_link(link: DownloadLink, *, by: User) -> None:
 @transaction.atomic
 def revoke_links(grant: AccessGrant) -> int:
     """End every live link of a grant that is being revoked; their number is returned."""
-    links = list(DownloadLink.objects.live().filter(grant=grant).select_for_update())
+    links = list(DownloadLink.objects.live().filter(grant=grant).order_by("pk").select_for_update())
     for link in links:
         _end_link(link, DownloadLink.Status.REVOKED)
     return len(links)

@@ -6,13 +6,14 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from datasets.models import DownloadLink
+from datasets.models import AccessGrant, DownloadLink
 from datasets.services.downloads import address_of, token_of
-from tests.factories import DownloadLinkFactory, DownloadRecordFactory
+from tests.factories import DownloadLinkFactory, DownloadRecordFactory, UserFactory
 from tests.maintainers import maintainer
 
 pytestmark = pytest.mark.django_db
@@ -127,3 +128,15 @@ def test_downloads_are_exported(client: Client) -> None:
     assert row["archive"] == record.archive.name
     assert row["e-mail address"] == record.link.grant.user.email
     assert (row["country"], row["first byte"], row["network address"]) == ("GH", "512", "192.0.2.7")
+
+
+def test_links_are_locked_in_the_order_of_their_people_as_grants_are(client: Client) -> None:
+    """Otherwise two maintainers, one with links and one with grants, may wait for each other."""
+    first, second = UserFactory(), UserFactory()
+    links = [DownloadLinkFactory(grant__user=person) for person in (second, first)]
+    maintainer(client)
+
+    pages = (DownloadLink, links), (AccessGrant, [link.grant for link in links])
+    orders = [sorted(rows, key=admin.site._registry[model].lock_order) for model, rows in pages]  # type: ignore[attr-defined]
+
+    assert [link.grant for link in orders[0]] == orders[1] == [links[1].grant, links[0].grant]
