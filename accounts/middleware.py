@@ -1,6 +1,7 @@
 """Maintainers need a second factor; every page knows the site by its own name."""
 
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlencode
 
 from allauth.account.internal.flows.login import get_authentication_records
@@ -20,12 +21,17 @@ class StaffSecondFactorMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
-        self.admin = reverse("admin:index")
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path_info.startswith(self.admin):
-            return self.led_away(request) or self.get_response(request)
         return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., HttpResponse], args: tuple, kwargs: dict[str, Any]
+    ) -> HttpResponse | None:
+        """By what the address leads to, so that no prefix of the site can hide it. The admin answers for every address
+        below its own, so none of them is left out."""
+        match = request.resolver_match
+        return self.led_away(request) if match and "admin" in match.app_names else None
 
     def led_away(self, request: HttpRequest) -> HttpResponse | None:
         """The page to which this request must go before the admin, None when it may go on."""

@@ -12,6 +12,8 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from django.core.cache import cache
 from django.test import Client
+from django.urls import get_script_prefix, set_script_prefix
+from pytest_django import Settings
 
 from accounts.models import User
 from tests.factories import PASSWORD, StaffFactory, UserFactory
@@ -105,6 +107,22 @@ def test_the_admins_own_doors_lead_to_the_house_doors(client: Client) -> None:
     assert not is_signed_in(client)
     maintainer(client, email="other@example.org")
     assert client.get("/admin/password_change/")["Location"] == "/accounts/password/change/"
+
+
+def test_a_prefix_of_the_site_does_not_open_the_admin(client: Client, settings: Settings) -> None:
+    """As behind a proxy that serves the site below /portal/: addresses have the prefix, what is asked has not."""
+    StaffFactory(email=EMAIL)
+    sign_in(client, EMAIL, PASSWORD)
+    before = get_script_prefix()
+    settings.FORCE_SCRIPT_NAME = "/portal"
+    set_script_prefix("/portal/")
+    try:
+        behind = Client()
+        behind.cookies = client.cookies
+        for address in (ADMIN, "/admin/accounts/user/", "/admin/nowhere/"):
+            assert behind.get(address)["Location"] == "/portal/accounts/2fa/"
+    finally:
+        set_script_prefix(before)
 
 
 def test_a_researcher_is_not_led_round_in_circles(client: Client, quiet: User) -> None:
