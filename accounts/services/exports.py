@@ -67,7 +67,11 @@ def in_chunks(queryset: QuerySet, columns: Sequence[str]) -> Iterator[tuple[Any,
 
 
 def csv_lines(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, mark: bool = False) -> Iterator[bytes]:
-    """The file (RFC 4180, UTF-8), some lines at a time."""
+    """The file (RFC 4180, UTF-8), some lines at a time.
+
+    What goes wrong on the way is not caught: gunicorn then cuts the connection without the last chunk, and a browser
+    reports a failed download rather than keep a file that looks whole.
+    """
     buffer = StringIO()
     writer = csv.writer(buffer)
     if mark:

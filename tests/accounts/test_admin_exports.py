@@ -1,12 +1,15 @@
 """Lists as CSV: whole, in constant memory, harmless to spreadsheets, and in the log."""
 
 import csv
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.db import connection
+from django.db import OperationalError, connection
+from django.db.backends.utils import CursorWrapper
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -140,3 +143,27 @@ def test_signatures_are_exported_with_their_hashes(client: Client) -> None:
     assert row["version"] == str(signature.version.number)
     assert row["signed at"].endswith("Z")
     assert signature.salt not in row.values()
+
+
+def test_a_file_that_breaks_off_does_not_look_whole(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is raised while the file is sent reaches the server, which cuts the connection without the last chunk."""
+    maintainer(client)
+    UserFactory.create_batch(120)
+    monkeypatch.setattr(exports, "CHUNK", 110)
+    response = client.post(f"{PEOPLE}export/")
+    with mock.patch.object(CursorWrapper, "execute", execute_once()), pytest.raises(OperationalError, match="gone"):
+        file_of(response)
+
+
+def execute_once() -> Callable[..., Any]:
+    """The database answers one query, then it is gone."""
+    execute = CursorWrapper.execute
+    asked: list[Any] = []
+
+    def answer(cursor: CursorWrapper, *args: Any) -> Any:
+        if asked:
+            raise OperationalError("gone")
+        asked.append(args)
+        return execute(cursor, *args)
+
+    return answer
