@@ -45,7 +45,7 @@ class ProfileForm(forms.Form):
     research_purpose = ParagraphField(
         label="What do you want to find out?",
         help_text=f"Two or three sentences: {SHORTEST_PURPOSE} to {LONGEST_PURPOSE:,} characters."
-        " A reviewer reads them; nobody else does.",
+        " The maintainers of this site read them; nobody else does.",
         shortest=SHORTEST_PURPOSE,
         longest=LONGEST_PURPOSE,
         missing=f"Write at least {SHORTEST_PURPOSE} characters",
