@@ -1,5 +1,6 @@
 """How allauth works in this house: mail through the outbox, addresses by the trusted proxies, links by SITE_URL."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,17 +12,21 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp, SocialLogin
 from allauth.socialaccount.providers.base import Provider
+from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest
 from qrcode.image.svg import SvgPathFillImage
 
 from accounts.address import client_address
-from accounts.forms.kept import keep_reset
+from accounts.forms.kept import forget, keep_reset
 from accounts.mail import mint_code, queue
 from accounts.models import User
+from accounts.seals import seal, unseal
 from accounts.tasks import hint, send_mails
 from accounts.text import named_agent, one_line
+
+logger = logging.getLogger(__name__)
 
 LONGEST_PASSWORD = 1_000
 # What a notification says besides when and from where. Never what an attacker may have typed into somebody's mail.
@@ -54,6 +59,10 @@ class AccountAdapter(DefaultAccountAdapter):
         if address is None:
             raise PermissionDenied("The server was not told from which address this request came.")
         return address
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        forget(request)
+        super().login(request, user)
 
     # What these return is kept in the session and handed to send_mail and to the forms as "the code". It is the nonce:
     # neither sessions nor mail rows hold a code. accounts.forms.codes compares with what the nonce makes.
@@ -103,6 +112,16 @@ class SecondFactorAdapter(DefaultMFAAdapter):
         "incorrect_code": "That is not the right code. An app's codes change every 30 seconds: take the newest.",
         "unverified_email": "Confirm your address before you add a second factor.",
     }
+
+    def encrypt(self, text: str) -> str:
+        return seal(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        try:
+            return unseal(encrypted_text)
+        except InvalidToken:
+            logger.error("second factor not readable: is the old SECRET_KEY missing in SECRET_KEY_FALLBACKS?")
+            raise PermissionDenied("This second factor cannot be read any more.") from None
 
     def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:  # noqa: A002
         return f"Passkey {Authenticator.objects.filter(user=user, type=type).count() + 1}"
