@@ -5,6 +5,7 @@ written to; correcting the address then makes it, with the password that is kept
 """
 
 import time
+from datetime import UTC, datetime
 from typing import TypedDict
 
 from django.http import HttpRequest
@@ -22,7 +23,10 @@ class Kept(TypedDict):
 
 
 def keep(request: HttpRequest, answers: dict[str, str], *, password: str = "") -> None:
-    request.session[KEY] = Kept(until=time.time() + SECONDS, answers=answers, password=password)
+    """The whole session ends with the answers: it is nobody's yet."""
+    until = time.time() + SECONDS
+    request.session[KEY] = Kept(until=until, answers=answers, password=password)
+    request.session.set_expiry(datetime.fromtimestamp(until, UTC))
 
 
 def kept(request: HttpRequest) -> Kept | None:
@@ -31,7 +35,9 @@ def kept(request: HttpRequest) -> Kept | None:
 
 
 def forget(request: HttpRequest) -> None:
-    request.session.pop(KEY, None)
+    if request.session.pop(KEY, None) is not None:
+        # As long again as everybody's.
+        request.session.set_expiry(None)
 
 
 def keep_reset(request: HttpRequest, nonce: str) -> None:
