@@ -44,4 +44,6 @@ def answer(mail: OutgoingMail) -> Content:
 @renders("account/webauthn_removed")
 def notification(mail: OutgoingMail) -> Content:
     """Who changed what, when and from where, and what to do if it was somebody else."""
+    if "address" not in mail.keys:
+        raise Obsolete("It was so old that from where the change came was forgotten.")
     return Content({**mail.keys, "at": datetime.fromisoformat(mail.keys["at"])})

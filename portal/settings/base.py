@@ -13,6 +13,7 @@ env = environ.Env()
 
 # The site ---------------------------------------------------------------------------------------
 SECRET_KEY = env.str("SECRET_KEY", default="")
+# Second factors stay sealed with the key of their day (accounts.seals), so an old key stays here while they are in use.
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 DEBUG = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
@@ -136,7 +137,7 @@ LINK_KEYS = env.list("LINK_KEYS", default=[])
 # Requests a minute and link. aria2 with -x16 on five files that all fail retries at 960 a minute.
 LINK_RATE = 1_200
 GEOIP_DATABASE = env.str("GEOIP_DATABASE", default="")
-# Network addresses in download records are blanked after this many days.
+# Network addresses in download records and mails are blanked after this many days.
 ADDRESS_DAYS = env.int("ADDRESS_DAYS", default=90)
 
 # Mail -------------------------------------------------------------------------------------------------
@@ -169,6 +170,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "accounts.tasks.sweep", "schedule": schedule(10), "options": {"expires": 10}},
     "require-agreements": {"task": "accounts.tasks.require_due_versions", "schedule": schedule(60)},
     "remind": {"task": "datasets.tasks.remind_of_ends", "schedule": schedule(3600)},
+    "clear-sessions": {"task": "accounts.tasks.clear_sessions", "schedule": schedule(86_400)},
+    "blank-mail-addresses": {"task": "accounts.tasks.blank_mail_addresses", "schedule": schedule(86_400)},
     "blank-addresses": {"task": "datasets.tasks.blank_addresses", "schedule": schedule(86_400)},
 }
 
@@ -185,6 +188,8 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/downloads/"
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 SESSION_COOKIE_AGE = 14 * 86_400
+# Not in a cookie of their own: what a message says stays on the server.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 CSRF_FAILURE_VIEW = "portal.views.csrf_failure"
 
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
