@@ -12,6 +12,15 @@ def one_line(text: str) -> str:
     return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
+def reads_alike(one: str, other: str) -> bool:
+    """Whether two names are the same to a reader: letter case, width and blanks aside."""
+    return _compared(one) == _compared(other)
+
+
+def _compared(text: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", " ".join(text.split())).casefold())
+
+
 def paragraphs(text: str) -> str:
     """Composed characters, line breaks as Python writes them, nothing before or after."""
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()

@@ -7,6 +7,7 @@ from django import forms
 from accounts.exceptions import NameUnusable
 from accounts.models import AgreementVersion
 from accounts.services.agreements import NAME_LENGTH, clean_name
+from accounts.text import reads_alike
 
 
 class SignForm(forms.Form):
@@ -28,6 +29,7 @@ class SignForm(forms.Form):
     def __init__(self, data: Any = None, *, version: AgreementVersion, profile_name: str) -> None:
         initial = {"version": version.pk, "sha256": version.sha256}
         super().__init__(data, initial=initial, auto_id="sign-%s", label_suffix="")
+        self.profile_name = profile_name
         self.sentences: list[str] = version.statements
         self._choices().choices = [(str(place), sentence) for place, sentence in enumerate(self.sentences)]
         if profile_name:
@@ -46,9 +48,16 @@ class SignForm(forms.Form):
 
     def clean_typed_name(self) -> str:
         try:
-            return clean_name(self.cleaned_data["typed_name"])
+            name = clean_name(self.cleaned_data["typed_name"])
         except NameUnusable as error:
             raise forms.ValidationError(str(error)) from None
+        # Without a name in the profile, the service asks for the profile first.
+        if self.profile_name and not reads_alike(name, self.profile_name):
+            raise forms.ValidationError(
+                f"Type your name as it stands in your profile: “{self.profile_name}”. "
+                "If that is wrong, change the profile first."
+            )
+        return name
 
 
 def is_for(data: Any, version: AgreementVersion) -> bool:
