@@ -59,6 +59,8 @@ class Outcome:
     signature: Signature
     grant: AccessGrant | None
     request: AccessRequest | None
+    opened: bool = False
+    """Whether the grant was given just now, so that its link is mailed."""
 
 
 # By the person -------------------------------------------------------------------------------------------
@@ -131,7 +133,7 @@ def _answer(user: User, dataset: Dataset, signature: Signature | None) -> Outcom
         return Outcome(newest, grant, None)
     pending = AccessRequest.objects.pending().filter(user=user, dataset=dataset).select_for_update().first()
     if _opens_at_once(user, dataset):
-        return Outcome(newest, _open_grant(user, dataset, pending), None)
+        return Outcome(newest, _open_grant(user, dataset, pending), None, opened=True)
     return Outcome(newest, None, pending or _file_request(user, dataset, newest))
 
 

@@ -73,7 +73,12 @@ def told(dataset: Dataset, outcome: access.Outcome) -> str:
     """What follows, in a sentence; the receipt is on its way."""
     if outcome.grant is not None:
         until = day_long(outcome.grant.ends_at)
-        return f"Your access to {dataset.name} is open until {until}; the receipt and the link come by mail."
+        if outcome.opened:
+            return f"Your access to {dataset.name} is open until {until}; the receipt and the link come by mail."
+        return (
+            f"Your access to {dataset.name} lasts until {until}, and your commands stay as they are; "
+            "the receipt comes by mail."
+        )
     return f"Your request for {dataset.name} waits for a person; the receipt comes by mail."
 
 
