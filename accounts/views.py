@@ -23,8 +23,9 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
+from accounts.acts import act_from
 from accounts.forms.kept import Kept, asked_resets, forget, keep, kept
 from accounts.forms.profile import ProfileForm, profile_of
 from accounts.models import Signature, User
@@ -71,8 +72,7 @@ def my_data(request: Signed) -> HttpResponse:
     return response
 
 
-@login_required
-@require_POST
+@act_from(lambda: reverse("profile"))
 def sign_out_everywhere(request: Signed) -> HttpResponse:
     end_sessions(request.user)
     update_session_auth_hash(request, request.user)

@@ -6,9 +6,11 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.acts import act_from
 from accounts.tasks import hint, send_mails
 from datasets.exceptions import MoveNotAllowed, ProfileIncomplete, SignatureNeeded
 from datasets.models import AccessGrant, AccessRequest, DownloadLink
@@ -19,7 +21,7 @@ from datasets.services.overview import Section, issue_missing_links, overview_of
 from datasets.services.standings import State
 from datasets.templatetags.house import spelled
 from datasets.views.contents import Catalogue
-from datasets.views.personal import PersonalRequest, act, agreement_address, downloads_address, shown_dataset
+from datasets.views.personal import PersonalRequest, agreement_address, downloads_address, shown_dataset
 
 KINDS = {
     State.ACTIVE: "open",
@@ -53,7 +55,7 @@ def summary_of(sections: list[Section]) -> str:
     return f"{', '.join(parts)}."
 
 
-@act
+@act_from(lambda slug: reverse("dataset", args=[slug]))
 def ask(request: PersonalRequest, slug: str) -> HttpResponseBase:
     dataset = shown_dataset(request, slug)
     try:
@@ -73,7 +75,7 @@ def ask(request: PersonalRequest, slug: str) -> HttpResponseBase:
     return redirect(downloads_address(dataset))
 
 
-@act
+@act_from(lambda pk: reverse("downloads"))
 def withdraw_request(request: PersonalRequest, pk: int) -> HttpResponseBase:
     asked = get_object_or_404(AccessRequest.objects.select_related("dataset"), pk=pk, user=request.user)
     try:
@@ -85,7 +87,7 @@ def withdraw_request(request: PersonalRequest, pk: int) -> HttpResponseBase:
     return redirect(downloads_address(asked.dataset))
 
 
-@act
+@act_from(lambda pk: reverse("downloads"))
 def renew(request: PersonalRequest, pk: int) -> HttpResponseBase:
     grant = get_object_or_404(AccessGrant.objects.select_related("dataset"), pk=pk, user=request.user)
     try:
@@ -123,7 +125,7 @@ def replace_link(request: PersonalRequest, pk: int) -> HttpResponseBase:
     return redirect(downloads_address(link.release.dataset))
 
 
-@act
+@act_from(lambda pk: reverse("downloads"))
 def mail_link(request: PersonalRequest, pk: int) -> HttpResponseBase:
     link = own_link(request, pk)
     try:

@@ -1,14 +1,8 @@
 """What the pages of one person have in common: who asks, for which dataset, and where they go next."""
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any
-
-from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.views.decorators.http import require_POST
 
 from accounts.models import User
 from datasets.models import AccessGrant, AccessRequest, Dataset
@@ -18,22 +12,6 @@ class PersonalRequest(HttpRequest):
     """A request of somebody signed in."""
 
     user: User
-
-
-View = Callable[..., HttpResponseBase]
-
-
-def act(view: View) -> View:
-    """A POST of somebody signed in. Who signs in only now comes back to a page, not to the POST."""
-
-    @require_POST
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not request.user.is_authenticated:
-            return redirect_to_login(reverse("downloads"))
-        return view(request, *args, **kwargs)
-
-    return guarded
 
 
 def shown_dataset(request: HttpRequest, slug: str) -> Dataset:

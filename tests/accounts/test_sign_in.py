@@ -268,6 +268,14 @@ def test_signing_out_everywhere_ends_all_sessions_but_this(signed_in: Client, qu
     assert not is_signed_in(elsewhere)
 
 
+def test_signing_out_everywhere_is_no_page_to_look_at_or_to_come_back_to(signed_in: Client) -> None:
+    where = "/accounts/profile/sign-out-everywhere/"
+    assert signed_in.get(where)["Location"] == "/accounts/profile/"
+    assert signed_in.put(where).status_code == 405
+    signed_in.post("/accounts/logout/")
+    assert signed_in.post(where)["Location"] == "/accounts/login/?next=/accounts/profile/"
+
+
 # Limits -----------------------------------------------------------------------------------------------------
 
 

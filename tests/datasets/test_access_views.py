@@ -188,7 +188,19 @@ class TestSigning:
             user, "Quiet Reader", "127.0.0.1", "Firefox"
         )  # fmt: skip
         assert "You signed version 1. Your access to Knee is open until" in response.content.decode()
+        assert "the receipt and the link come by mail" in response.content.decode()
         assert address_of(link_of(user.access_grants.get())) in response.content.decode()
+
+    def test_signing_a_new_version_promises_the_receipt_alone(self, browser: Client, user: User) -> None:
+        dataset = offered(name="Knee")
+        granted(user, dataset)
+        publish_next(dataset)
+
+        html = browser.post(agreement(dataset), filled(dataset), follow=True).content.decode()
+
+        assert "You signed version 2. Your access to Knee lasts until" in html
+        assert "the receipt comes by mail" in html
+        assert "the link come by mail" not in html
 
     def test_signing_for_review_says_that_a_person_decides(self, browser: Client) -> None:
         dataset = reviewed(name="Brain")
@@ -237,6 +249,8 @@ class TestSigning:
             ({"typed_name": ""}, "Type your full name"),
             ({"typed_name": "   "}, "Type your full name"),
             ({"typed_name": "12"}, "Type your full name"),
+            ({"typed_name": "Somebody Else"}, "Type your name as it stands in your profile: “Quiet Reader”."),
+            ({"typed_name": "Quiet"}, "If that is wrong, change the profile first."),
             ({"typed_name": "Ada\x00"}, "Null characters are not allowed"),
             ({"typed_name": "Ada\r\nBcc: everybody@example.org"}, "characters that cannot be seen"),
             ({"typed_name": "Ada\u202egnp"}, "characters that cannot be seen"),
@@ -256,6 +270,22 @@ class TestSigning:
         assert sentence in html
         assert "<title>Error: " in html
         assert not Signature.objects.exists()
+
+    @pytest.mark.parametrize("typed", ["quiet reader", " QUIET   Reader ", "Ｑｕｉｅｔ Reader"])
+    def test_letter_case_width_and_blanks_do_not_matter(self, browser: Client, typed: str) -> None:
+        dataset = offered()
+
+        browser.post(agreement(dataset), filled(dataset, typed_name=typed))
+
+        assert Signature.objects.get().typed_name == " ".join(typed.split())
+
+    def test_another_name_leaves_everything_else_in_the_form(self, browser: Client) -> None:
+        dataset = offered()
+
+        html = browser.post(agreement(dataset), filled(dataset, typed_name="Somebody Else")).content.decode()
+
+        assert 'value="Somebody Else"' in html
+        assert len(re.findall(r'name="statements"[^>]*checked', html)) == len(filled(dataset)["statements"])
 
     def test_what_was_typed_is_kept(self, browser: Client) -> None:
         dataset = offered()
@@ -521,7 +551,12 @@ class TestActs:
         }  # fmt: skip
 
         for name, key in rows.items():
-            assert browser.get(reverse(name, args=[key])).status_code == 405
+            button = reverse("dataset", args=[key]) if name == "ask" else reverse("downloads")
+            for look in (browser.get, browser.head):
+                assert look(reverse(name, args=[key]))["Location"] == button
+            assert browser.put(reverse(name, args=[key])).status_code == 405
+        request.refresh_from_db()
+        assert request.status == "pending"
 
     def test_who_was_signed_out_meanwhile_comes_back_to_a_page(self, client: Client, user: User) -> None:
         grant = granted(user, offered())
