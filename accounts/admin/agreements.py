@@ -1,5 +1,6 @@
 """Agreements, their versions, and the signatures under them."""
 
+import hashlib
 import re
 from typing import Any
 
@@ -8,17 +9,20 @@ from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.admin.decisions import DecidingAdmin, Decision
+from accounts.admin.decisions import DecidingAdmin, Decision, told_before
 from accounts.admin.exporting import Export, ExportingAdmin
 from accounts.admin.history import history
 from accounts.admin.lists import period
 from accounts.admin.marks import hash_groups, link_to, sentences, state, yes
 from accounts.admin.pages import HouseAdmin, ReadOnlyAdmin, Table, shown_below
+from accounts.exceptions import MoveNotAllowed
 from accounts.models import Agreement, AgreementVersion, Signature, User
-from accounts.services.agreements import publish_version
+from accounts.services.agreements import current_version, exact_text, planned_day, publish_version
 from accounts.services.exports import export_signatures
 
 RECORD_HASH = re.compile(r"[0-9a-fA-F]{64}")
@@ -88,9 +92,38 @@ class VersionForm(forms.ModelForm):
         help_text="One sentence a line; each is a box to tick before signing.",
     )
 
+    number = forms.IntegerField(
+        label="Version",
+        required=False,
+        min_value=1,
+        max_value=32_767,
+        help_text="Leave it empty for the number after the last one.",
+    )
+
     class Meta:
         model = AgreementVersion
-        fields = ("agreement", "number", "text", "summary", "changes", "statements", "editorial", "urgent")
+        fields = (
+            *("agreement", "number", "text", "summary", "changes", "statements", "editorial", "urgent"),
+            "required_from",
+        )
+
+    def clean_text(self) -> str:
+        """As it will be published, so that its hash is the same before and after."""
+        return exact_text(self.cleaned_data["text"])
+
+    def clean(self) -> dict[str, Any]:
+        told = super().clean() or self.cleaned_data
+        if told.get("agreement") and told.get("number") is None and "number" not in self.errors:
+            told["number"] = next_number(told["agreement"])
+        needs_day = told.get("urgent") and not told.get("editorial") and told.get("required_from") is None
+        if needs_day and "required_from" not in self.errors:
+            self.add_error("required_from", "Say from which day an urgent version is required.")
+        return told
+
+
+def next_number(agreement: Agreement) -> int:
+    last = agreement.versions.latest_first().values_list("number", flat=True).first()
+    return (last or 0) + 1
 
 
 @admin.register(AgreementVersion)
@@ -114,6 +147,8 @@ class AgreementVersionAdmin(DecidingAdmin):
         "urgent",
         "required_from",
     )
+    # Of a version that cannot be changed any more.
+    read = tuple("to_tick" if name == "statements" else name for name in drafted)
     told = ("how_far", "published_at", "hash")
 
     def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
@@ -126,10 +161,12 @@ class AgreementVersionAdmin(DecidingAdmin):
         return queryset if match and "object_id" in match.kwargs else queryset.defer("text", "summary", "changes")
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
-        return [*self.drafted, *(self.told if obj else ())]
+        if obj is None:
+            return [*self.drafted]
+        return [*(self.drafted if self.has_change_permission(request, obj) else self.read), *self.told]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        return [*self.told]
+        return ["to_tick", *self.told]
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return super().has_change_permission(request, obj) and _is_draft(obj)
@@ -144,7 +181,7 @@ class AgreementVersionAdmin(DecidingAdmin):
         agreement = int(number) if number.isdecimal() and len(number) < 18 else None
         before = AgreementVersion.objects.filter(agreement=agreement).latest_first().first()
         if before is None:
-            return {"number": 1, **initial}
+            return initial
         copied = {name: getattr(before, name) for name in ("text", "summary", "statements")}
         return {**copied, "number": before.number + 1, **initial}
 
@@ -156,9 +193,39 @@ class AgreementVersionAdmin(DecidingAdmin):
     def is_editorial(self, row: AgreementVersion) -> str:
         return yes(row.editorial)
 
+    @admin.display(description="statements")
+    def to_tick(self, row: AgreementVersion) -> SafeString:
+        return sentences(row.statements)
+
     @admin.display(description="SHA-256")
     def hash(self, row: AgreementVersion) -> SafeString:
         return hash_groups(row.sha256)
+
+
+@told_before(AgreementVersion, PUBLISH.name)
+def what_would_be_published(version: Any) -> list[tuple[str, object]]:
+    text = exact_text(version.text)
+    flags = [name for name in ("editorial", "urgent") if getattr(version, name)]
+    return [
+        ("Required from", _day_told(version)),
+        ("Flags", ", ".join(flags) or "none"),
+        ("SHA-256 of the text", hash_groups(hashlib.sha256(text.encode()).hexdigest())),
+        ("Text", format_html("<pre>{}</pre>", text)),
+    ]
+
+
+def _day_told(version: AgreementVersion) -> str:
+    try:
+        day = planned_day(version)
+    except MoveNotAllowed as refusal:
+        return str(refusal)
+    if day is None:
+        return "never: an editorial version asks nobody who signed before for a signature"
+    if day > timezone.now():
+        return f"{date_format(day, 'j F Y, H:i')} UTC"
+    if current_version(version.agreement) is None:
+        return "the moment of its publication, as the first version"
+    return "the moment of its publication"
 
 
 shown_below(AgreementVersion, permission="accounts.view_agreementversion")(history)

@@ -13,7 +13,7 @@ from django.contrib.admin.options import csrf_protect_m
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -62,6 +62,20 @@ class Decision:
     many: bool = True
     """Whether it is offered for several rows of the list."""
     is_grave: bool = False
+
+
+Facts = Callable[[Any], Sequence[tuple[str, object]]]
+_facts: dict[tuple[type[Model], str], list[Facts]] = {}
+
+
+def told_before(model: type[Model], decision: str) -> Callable[[Facts], Facts]:
+    """Register what the page that asks says of a row, which a package further up may do too."""
+
+    def register(make: Facts) -> Facts:
+        _facts.setdefault((model, decision), []).append(make)
+        return make
+
+    return register
 
 
 class DecidingAdmin(HouseAdmin):
@@ -115,6 +129,7 @@ class DecidingAdmin(HouseAdmin):
             "title": f"{decision.title}: {self._told(rows)}",
             "decision": decision,
             "form": form,
+            "facts": [fact for make in _facts.get((self.model, decision.name), []) for fact in make(rows[0])],
             "rows": [(row.pk, self.describe(row)) for row in rows],
             "back": back,
             "checkbox": ACTION_CHECKBOX_NAME,

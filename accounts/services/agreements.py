@@ -22,7 +22,9 @@ __all__ = [
     "Signing",
     "clean_name",
     "current_version",
+    "exact_text",
     "needs_signature",
+    "planned_day",
     "publish_version",
     "rendered",
     "require_due_versions",
@@ -96,14 +98,23 @@ def publish_version(version: AgreementVersion, *, by: User, required_from: datet
         _require_complete(version, before)
         now = _database_time()
         version.required_from = _required_from(version, before, required_from or version.required_from, now)
-        # Line breaks as every system counts them alike, so that a saved copy has the same hash.
-        version.text = paragraphs(version.text) + "\n"
+        version.text = exact_text(version.text)
         version.sha256 = hashlib.sha256(version.text.encode()).hexdigest()
         version.status, version.published_at = AgreementVersion.Status.PUBLISHED, now
         version.save()
         require_due_versions()
         version.refresh_from_db()
         return version
+
+
+def exact_text(text: str) -> str:
+    """The text as it is hashed: line breaks as every system counts them alike, so that a saved copy has this hash."""
+    return paragraphs(text) + "\n"
+
+
+def planned_day(version: AgreementVersion) -> datetime | None:
+    """From when a draft would be required, were it published now; None for an editorial one."""
+    return _required_from(version, current_version(version.agreement), version.required_from, timezone.now())
 
 
 def _require_complete(version: AgreementVersion, before: AgreementVersion | None) -> None:
@@ -133,6 +144,11 @@ def _required_from(
 ) -> datetime | None:
     if version.editorial:
         return None
+    if version.urgent and wanted is None:
+        raise MoveNotAllowed(
+            f"Version {version.number} is urgent. Say from which day it is required: whoever has not signed it by then "
+            "is refused."
+        )
     if before is None or version.urgent:
         return max(wanted or now, now)
     earliest = now + NOTICE

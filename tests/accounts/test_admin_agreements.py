@@ -6,9 +6,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from accounts.models import AgreementVersion
-from tests.factories import AgreementFactory, AgreementVersionFactory
+from tests.access import granted, offered, set_end
+from tests.factories import AgreementFactory, AgreementVersionFactory, UserFactory
 from tests.maintainers import maintainer
 
 pytestmark = pytest.mark.django_db
@@ -24,6 +26,11 @@ def draft(**facts: object) -> AgreementVersion:
 def decide(client: Client, version: AgreementVersion, name: str) -> str:
     path = reverse("admin:accounts_agreementversion_decide", args=[version.pk, name])
     return client.post(path, {"decided": "yes"}, follow=True).content.decode()
+
+
+def asked_about(client: Client, version: AgreementVersion) -> str:
+    path = reverse("admin:accounts_agreementversion_decide", args=[version.pk, "publish"])
+    return client.get(path).content.decode()
 
 
 def test_a_draft_is_written_with_a_statement_a_line(client: Client) -> None:
@@ -49,6 +56,74 @@ def test_a_new_version_begins_with_the_text_before(client: Client) -> None:
     assert "# Terms of version four" in page
     assert 'name="number" value="5"' in page
     assert before.statements[0] in page
+
+
+def test_a_number_that_is_left_out_is_the_next_one(client: Client) -> None:
+    maintainer(client)
+    before = AgreementVersionFactory(number=4)
+    words = {"agreement": before.agreement_id, "number": "", "text": "# Terms", "statements": "I agree."}
+
+    client.post(ADD, words)
+
+    assert AgreementVersion.objects.get(status="draft").number == 5
+
+
+def test_an_urgent_draft_needs_its_day(client: Client) -> None:
+    maintainer(client)
+    words = {"agreement": AgreementFactory().pk, "text": "# Terms", "statements": "I agree.", "urgent": "on"}
+
+    page = client.post(ADD, words).content.decode()
+
+    assert "Say from which day an urgent version is required." in page
+    assert not AgreementVersion.objects.exists()
+
+
+def test_the_hash_of_a_draft_is_that_of_the_published_text(client: Client) -> None:
+    maintainer(client)
+    words = {"agreement": AgreementFactory().pk, "text": " # Terms\r\n\r\nBe kind.\r\n", "statements": "I agree."}
+    client.post(ADD, words)
+    version = AgreementVersion.objects.get()
+
+    page = asked_about(client, version)
+    decide(client, version, "publish")
+
+    drafted = version.sha256
+    version.refresh_from_db()
+    assert (version.status, version.sha256, version.text) == ("required", drafted, "# Terms\n\nBe kind.\n")
+    assert " ".join(version.hash_groups) in page
+    assert "<pre># Terms\n\nBe kind.\n</pre>" in page
+
+
+def test_before_publishing_the_day_and_who_must_sign_are_told(client: Client) -> None:
+    maintainer(client)
+    dataset = offered()
+    granted(UserFactory(), dataset)
+    set_end(granted(UserFactory(), dataset), -1)
+    day = timezone.now() + timedelta(days=20)
+    facts = {"agreement": dataset.agreement, "number": 2}
+
+    told = {
+        "dated": asked_about(client, draft(**facts, required_from=day)),
+        "editorial": asked_about(client, draft(**facts | {"number": 3}, editorial=True)),
+        "urgent": asked_about(client, draft(**facts | {"number": 4}, urgent=True)),
+        "first": asked_about(client, draft()),
+    }
+
+    assert date_format(day, "j F Y, H:i") in told["dated"]
+    assert "1 person whose access runs" in told["dated"]
+    assert "never: an editorial version" in told["editorial"]
+    assert "0 people whose access runs" in told["editorial"]
+    assert "Version 4 is urgent. Say from which day" in told["urgent"]
+    assert "the moment of its publication, as the first version" in told["first"]
+
+
+def test_statements_of_a_published_version_are_a_list(client: Client) -> None:
+    maintainer(client)
+    version = AgreementVersionFactory(statements=["I have read it.", "I agree."])
+
+    page = client.get(f"/admin/accounts/agreementversion/{version.pk}/change/").content.decode()
+
+    assert "I have read it.<br>I agree." in page
 
 
 @pytest.mark.parametrize("odd", ["x", "99999999999999999999", "-1", "", "\0"])

@@ -71,10 +71,20 @@ class TestPublishing:
     def test_urgent_version_supersedes_at_once(self, agreement: Agreement, maintainer: User) -> None:
         first = publish_version(draft(agreement, 1), by=maintainer)
 
-        second = publish_version(draft(agreement, 2, urgent=True), by=maintainer)
+        second = publish_version(draft(agreement, 2, urgent=True), by=maintainer, required_from=timezone.now())
 
         first.refresh_from_db()
         assert (first.status, second.status) == (Status.SUPERSEDED, Status.REQUIRED)
+
+    def test_an_urgent_version_needs_its_day(self, agreement: Agreement, maintainer: User) -> None:
+        publish_version(draft(agreement, 1), by=maintainer)
+        second = draft(agreement, 2, urgent=True)
+
+        with pytest.raises(MoveNotAllowed, match="Say from which day it is required"):
+            publish_version(second, by=maintainer)
+
+        second.refresh_from_db()
+        assert second.status == Status.DRAFT
 
     def test_editorial_version_asks_for_no_signature(self, agreement: Agreement, maintainer: User) -> None:
         signature = SignatureFactory(version=publish_version(draft(agreement, 1), by=maintainer))

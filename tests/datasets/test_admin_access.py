@@ -55,6 +55,25 @@ class TestRequests:
         assert request.dataset.name in page
         assert AccessRequest.objects.get().status == "pending"
 
+    @pytest.mark.parametrize("decision", ["approve", "decline"])
+    def test_the_page_that_asks_shows_the_whole_purpose(self, client: Client, decision: str) -> None:
+        maintainer(client)
+        request = asked(UserFactory(research_purpose="Knees. " * 200 + "\nThe <last> line."), reviewed())
+
+        page = choose(client, REQUESTS, decision, [request]).content.decode()
+
+        assert "Knees. " * 200 in page
+        assert "<br>The &lt;last&gt; line." in page
+
+    def test_addresses_in_messages_keep_their_small_letters(self, client: Client) -> None:
+        maintainer(client)
+        request = asked(UserFactory(email="quiet@example.org"), reviewed())
+
+        choose(client, REQUESTS, "approve", [request], decided="yes")
+
+        page = client.get(reverse(REQUESTS)).content.decode().partition('class="messagelist"')[2].partition("</ul>")[0]
+        assert ">quiet@example.org" in page
+
     def test_approving_gives_a_grant_and_mails_the_link(self, client: Client) -> None:
         user = maintainer(client)
         request = asked(UserFactory(), reviewed())
