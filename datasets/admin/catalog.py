@@ -23,7 +23,11 @@ from datasets.templatetags.house import bytes_exact, size
 
 # A release in one of these is still being made.
 OPEN = (Release.Status.DRAFT, Release.Status.FAILED)
-
+SHOWN = (Release.Status.PUBLISHED, Release.Status.WITHDRAWN)
+NOT_YET = (
+    "The archives of a release are registered and checked by the import, which comes with a later version of this "
+    "site: until then, a release that is added here cannot be published."
+)
 
 
 class WithdrawalForm(ReasonForm):
@@ -91,6 +95,10 @@ class DatasetAdmin(HouseAdmin):
     def listed(self, row: Dataset) -> str:
         return yes(row.is_listed)
 
+    def get_view_on_site_url(self, obj: Model | None = None) -> str | None:
+        """A dataset that is not listed has no page for everybody."""
+        return super().get_view_on_site_url(obj) if isinstance(obj, Dataset) and obj.is_listed else None
+
     def get_prepopulated_fields(self, request: HttpRequest, obj: Model | None = None) -> dict[str, Sequence[str]]:
         return {} if obj else dict(super().get_prepopulated_fields(request, obj))
 
@@ -129,6 +137,15 @@ class ReleaseAdmin(DecidingAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         return [*self.written, *(self.readonly_fields if obj else ())]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        about = "" if obj else NOT_YET
+        return [(None, {"fields": self.get_fields(request, obj), "description": about})]
+
+    def get_view_on_site_url(self, obj: Model | None = None) -> str | None:
+        """Only what the catalogue shows has a page there."""
+        shown = isinstance(obj, Release) and obj.dataset.is_listed and obj.status in SHOWN
+        return super().get_view_on_site_url(obj) if shown else None
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return super().has_change_permission(request, obj) and _is_open(obj)

@@ -70,7 +70,7 @@ def _requests() -> tuple[list[Figure], list[Table]]:
     ]
     headings = ("Who", "Institution", "Dataset", "Waits", "Hints", "")
     table = Table("Waiting for you", headings, rows, empty="No request waits.", all_of_them=address if oldest else "")
-    return [Figure(_count(pending), f"requests wait{waits}", address)], [table]
+    return [_figure(pending, f"request waits{waits}", f"requests wait{waits}", address)], [table]
 
 
 def _hints(requests: list[AccessRequest]) -> dict[int, list[str]]:
@@ -108,8 +108,8 @@ def _grants() -> tuple[list[Figure], list[Table]]:
         for row in ending.select_related("user", "dataset").defer("dataset__description")[:LISTED]
     ]
     figures = [
-        Figure(_count(running), "grants of access run", f"{address}?standing=runs"),
-        Figure(_count(ending), "end within 30 days", f"{address}?standing=soon"),
+        _figure(running, "grant of access runs", "grants of access run", f"{address}?standing=runs"),
+        _figure(ending, "ends within 30 days", "end within 30 days", f"{address}?standing=soon"),
     ]
     soon = f"{address}?standing=soon" if rows else ""
     headings = ("Who", "Institution", "Dataset", "Until")
@@ -124,18 +124,20 @@ def _mails() -> tuple[list[Figure], list[Table]]:
         (link_to("accounts_outgoingmail", row.pk, row.template), row.to, row.created_at, short(row.reason))
         for row in failed.order_by("-id")[:LISTED]
     ]
-    figures = [Figure(_count(failed), "mails failed", f"{address}?state__exact=failed", is_bad=bool(rows))]
+    figures = [_figure(failed, "mail failed", "mails failed", f"{address}?state__exact=failed", is_bad=bool(rows))]
     if late.exists():
-        says = "mails are late by more than 10 minutes"
-        figures.append(Figure(_count(late), says, f"{address}?state__exact=waiting", is_bad=True))
+        by = "late by more than 10 minutes"
+        waiting_ones = f"{address}?state__exact=waiting"
+        figures.append(_figure(late, f"mail is {by}", f"mails are {by}", waiting_ones, is_bad=True))
     failed_ones = f"{address}?state__exact=failed"
     table = Table("Mails that failed", ("Mail", "To", "Made (UTC)", "Why"), rows, all_of_them=failed_ones)
     return figures, [table] if rows else []
 
 
-def _count(queryset: QuerySet) -> str:
+def _figure(queryset: QuerySet, one: str, many: str, address: str, is_bad: bool = False) -> Figure:
     seen = queryset[: COUNTED + 1].count()
-    return f"{seen:,}" if seen <= COUNTED else format_html("{}<small>+</small>", f"{COUNTED:,}")
+    number = f"{seen:,}" if seen <= COUNTED else format_html("{}<small>+</small>", f"{COUNTED:,}")
+    return Figure(number, one if seen == 1 else many, address, is_bad)
 
 
 def _since(moment: datetime) -> str:

@@ -144,6 +144,27 @@ def test_a_draft_is_written_and_thrown_away(client: Client) -> None:
     assert not Release.objects.exists()
 
 
+def test_the_form_of_a_new_release_says_that_it_cannot_be_published_yet(client: Client) -> None:
+    maintainer(client)
+
+    assert "comes with a later version of this site" in client.get(f"{RELEASES}add/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("status", "is_listed", "shown"), [("published", True, 1), ("published", False, 0), ("draft", True, 0)]
+)
+def test_only_what_the_catalogue_shows_is_viewed_on_the_site(
+    status: str, is_listed: bool, shown: int, client: Client
+) -> None:
+    maintainer(client)
+    release = ReleaseFactory() if status == "published" else unpublished(status)
+    Dataset.objects.update(is_listed=is_listed)
+
+    page = client.get(f"{RELEASES}{release.pk}/change/").content.decode()
+
+    assert page.count("View on site") == shown
+
+
 def test_an_archive_of_a_draft_takes_its_volumes_along_and_counts_them(client: Client) -> None:
     maintainer(client)
     archive = ArchiveFactory(release=unpublished("draft"))

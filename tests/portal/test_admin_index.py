@@ -82,6 +82,17 @@ class TestFirstPage:
         assert page.index("Waiting for you") < page.index(">Old<") < page.index(">Young<")
         assert "the oldest for 3\xa0days" in page
 
+    @pytest.mark.parametrize(("many", "says"), [(1, "request waits"), (2, "requests wait")])
+    def test_one_is_one_and_two_are_two(self, client: Client, many: int, says: str) -> None:
+        maintainer(client)
+        AccessRequestFactory.create_batch(many)
+        AccessGrantFactory.create_batch(many, ends_at=timezone.now() + timedelta(days=90))
+
+        page = client.get(INDEX).content.decode()
+
+        assert f"<dt>{says}; the oldest" in page
+        assert f"<dt>{'grant of access runs' if many == 1 else 'grants of access run'}</dt>" in page
+
     def test_hints_say_what_a_reviewer_would_look_up(self, client: Client) -> None:
         maintainer(client)
         request = AccessRequestFactory(purpose="To try it.")
