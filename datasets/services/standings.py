@@ -19,6 +19,7 @@ from django.utils import timezone
 from accounts.models import AgreementVersion, Signature, User
 from accounts.services.agreements import Signing, compare
 from datasets.models import AccessGrant, AccessRequest, Dataset
+from datasets.templatetags.house import spelled
 
 # From so many days before the end on, pages say that it is near.
 ENDING_DAYS = 14
@@ -54,7 +55,7 @@ def working_days(count: int | None) -> str:
     """As it stands in a sentence; empty when unknown."""
     if not count:
         return "" if count is None else "less than a working day"
-    return f"{count:,} working day{'' if count == 1 else 's'}"
+    return f"{spelled(count)} working day{'' if count == 1 else 's'}"
 
 
 @dataclass(frozen=True)

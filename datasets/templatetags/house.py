@@ -88,7 +88,7 @@ def number(value: int | None) -> str:
 @register.filter
 def spelled(value: int) -> str:
     """Small counts as words: two, and 12."""
-    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
     return words[value] if 0 <= value < len(words) else f"{value:,}"
 
 

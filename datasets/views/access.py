@@ -46,13 +46,18 @@ def downloads(request: PersonalRequest) -> HttpResponse:
 
 def summary_of(sections: list[Section]) -> str:
     """One dataset open, two ended."""
-    counts = Counter(KINDS.get(section.standing.state, "withdrawn") for section in sections)
+    counts = Counter(kind_of(section) for section in sections)
     parts = [f"{spelled(count)} {kind}" for kind, count in counts.items()]
     if not parts:
         return ""
     first, _blank, rest = parts[0].partition(" ")
     parts[0] = f"{first.capitalize()} dataset{'' if first == 'one' else 's'} {rest}"
     return f"{', '.join(parts)}."
+
+
+def kind_of(section: Section) -> str:
+    kind = KINDS.get(section.standing.state, "withdrawn")
+    return "without a release to download" if kind == "open" and not section.plates else kind
 
 
 @act_from(lambda slug: reverse("dataset", args=[slug]))

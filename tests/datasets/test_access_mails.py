@@ -140,7 +140,7 @@ class TestRequests:
 
         text = " ".join(found.body.split())
         assert f"your request for {dataset.name} arrived on" in text
-        assert "1 request is before yours. The median wait now is less than a working day." in text
+        assert "One request is before yours. The median wait now is less than a working day." in text
 
     def test_it_is_not_sent_after_the_answer(self, user: User) -> None:
         approve_request(asked(user, reviewed()), by=StaffFactory())

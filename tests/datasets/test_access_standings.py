@@ -172,7 +172,7 @@ class TestWaitingTimes:
         times = waiting_times(dataset)
 
         assert (times.decided, times.median, times.ninth_decile) == (10, 2, 4)
-        assert (times.median_words, times.ninth_decile_words) == ("2 working days", "4 working days")
+        assert (times.median_words, times.ninth_decile_words) == ("two working days", "four working days")
 
     def test_only_what_people_decided_lately_counts(self) -> None:
         dataset = reviewed()

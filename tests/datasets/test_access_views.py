@@ -429,6 +429,7 @@ class TestMyDownloads:
         text = page(browser, "/downloads/")
 
         assert "No release of" in text
+        assert "One dataset without a release to download." in text
         assert f"Release {link.release.version} is withdrawn" in text
 
     def test_the_number_of_queries_does_not_grow(

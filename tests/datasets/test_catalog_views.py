@@ -89,8 +89,8 @@ def test_a_reviewed_dataset_says_how_long_others_waited(client: Client) -> None:
         decided_at=now,
     )
 
-    assert "median wait 10 working days" in text_of(client, "/datasets/")
-    assert "Median wait now: 10 working days" in text_of(client, f"/datasets/{dataset.slug}/")
+    assert "median wait ten working days" in text_of(client, "/datasets/")
+    assert "Median wait now: ten working days" in text_of(client, f"/datasets/{dataset.slug}/")
 
 
 @pytest.mark.parametrize("path", ["/", "/datasets/", "/cite/"])
