@@ -19,7 +19,7 @@ help: ## List what can be made
 demo: .venv/installed .venv/anatomy static/fonts/fonts.css ## Run the whole site on this machine, from nothing
 	@exec $(BIN)/python manage.py demo --port "$(PORT)" --dir "$(DEMO_DIR)"
 
-test: .venv/installed static/fonts/fonts.css ## Run all tests (ARGS= for pytest)
+test: .venv/installed .venv/anatomy static/fonts/fonts.css ## Run all tests (ARGS= for pytest)
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: .venv/installed ## Check style, types, layers, migrations, templates, deployment settings and shell

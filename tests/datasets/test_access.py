@@ -88,8 +88,10 @@ class TestSigning:
     def test_signing_twice_changes_nothing(self, user: User) -> None:
         dataset = offered()
 
-        assert sign(user, dataset) == sign(user, dataset)
+        first, second = sign(user, dataset), sign(user, dataset)
 
+        assert (first.signature, first.grant) == (second.signature, second.grant)
+        assert (first.opened, second.opened) == (True, False)
         assert (Signature.objects.count(), AccessGrant.objects.count(), OutgoingMail.objects.count()) == (1, 1, 2)
 
     def test_nothing_is_kept_when_a_statement_is_missing(self, user: User) -> None:
