@@ -92,10 +92,11 @@ def test_every_line_of_the_site_and_its_workers_is_json(demo: Demo) -> None:
 
 
 def is_banner(line: str) -> bool:
-    """What Celery greets with before it logs, and what it tells root."""
+    """What Celery greets with before it logs, what it tells root, and what its signal handler says past all logging."""
     greeting = r"\s*$| *[-*_. ]{2}|celery beat|LocalTime|Configuration|\s+\. |\[tasks\]|\s*\.> "
     to_root = r".*SecurityWarning|absolutely not recommended|Please specify|User information|\s+warnings\.warn"
-    return bool(re.match(f"{greeting}|{to_root}", line))
+    at_its_end = r"worker: (Warm|Cold|Hitting|Soft) "
+    return bool(re.match(f"{greeting}|{to_root}|{at_its_end}", line))
 
 
 def test_a_person_can_quote_what_the_log_says(demo: Demo) -> None:
