@@ -73,6 +73,15 @@ class Demo:
     def output(self) -> str:
         return (self.folder.parent / "output").read_text()
 
+    def wait_for_word(self, word: str, seconds: float) -> None:
+        """Until the demo says so; its failure shows what it said instead, and what its parts did."""
+        try:
+            wait_until(lambda: word in self.output(), word, seconds)
+        except AssertionError as error:
+            logs = sorted((self.folder / "log").glob("*.log"))
+            ends = [f"{log.name}:\n{log.read_text(errors='replace')[-2000:]}" for log in logs]
+            raise AssertionError("\n".join([str(error), self.output(), str(self.pids()), *ends])) from None
+
     def mails(self, to: str = "", subject: str = "") -> list[Mail]:
         """The deliveries to an address with these words in the subject, newest first."""
         found = mailbox.read_all(self.mail_folder)

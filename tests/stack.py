@@ -45,6 +45,10 @@ def _start() -> None:
     stack = Started.stack = Stack(folder, buckets=[BUCKET], durable=False, say=_say)
     atexit.register(_stop)
     signal.signal(signal.SIGTERM, _interrupt)
+    # Under nohup these are ignored, also by all that the tests start: then no test could see what ends a script.
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     stack.start()
     os.environ.update(stack.environment() | {FOLDER: str(folder)})
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from portal.embedded.errors import PartFailedError
 from portal.embedded.process import Part, end_group, launched
@@ -67,7 +68,8 @@ def a_worker_answers(broker: str) -> bool:
     with Celery(broker=broker, set_as_current=False) as app:
         try:
             return bool(app.control.ping(timeout=1, limit=1))
-        except OperationalError:
+        except (OperationalError, RedisError, OSError):
+            # Asking and being answered are two connections, and only the first one's errors are kombu's own.
             return False
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from itertools import groupby
 from pathlib import Path
 
-from portal.embedded.process import Part, Running
+from portal.embedded.process import Part, Running, end_group
 
 CRASHES = 3
 WITHIN_SECONDS = 60
@@ -112,6 +112,8 @@ class Supervisor:
 
     def _note_crash(self, kept: Kept) -> None:
         name, how = kept.part.name, kept.running.how_it_ended()
+        # What it had started would go on without it, beside what the next one starts.
+        end_group(kept.running.process.pid)
         kept.crashes.append(time.monotonic())
         if kept.crashed_too_often():
             kept.watched = False

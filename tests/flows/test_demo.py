@@ -13,7 +13,6 @@ import psutil
 import pytest
 
 from tests.demo import ROOT, Demo, clean_environment
-from tests.waiting import wait_until
 
 PARTS = {"postgres", "valkey", "bucket", "mailsink", "worker", "beat", "web"}
 
@@ -47,7 +46,7 @@ def test_demo_listens_on_loopback_alone(demo: Demo) -> None:
 def test_killed_worker_is_named_and_started_again(demo: Demo) -> None:
     before = demo.pids()["worker"]
     os.kill(before, signal.SIGKILL)
-    wait_until(lambda: "worker runs again." in demo.output(), "The worker's return", 30)
+    demo.wait_for_word("worker runs again.", 60)
     assert "worker ended with signal SIGKILL; it is started again." in demo.output()
     assert demo.pids()["worker"] != before
 

@@ -110,6 +110,14 @@ def test_part_that_will_not_stop_is_ended_with_all_its_children(parts: Parts) ->
     assert wait_until(lambda: not psutil.pid_exists(int(child.read_text())), "The end of the child")
 
 
+def test_what_a_crashed_part_had_started_ends_before_it_starts_again(parts: Parts) -> None:
+    child = parts.folder / "child"
+    parts.start("clock", f'sleep 600 & echo $! >> "{child}"; wait')
+    first = int(wait_until(lambda: child.read_text() if child.exists() else "", "The child"))
+    parts.crash("clock")
+    wait_until(lambda: not psutil.pid_exists(first), "The end of the child")
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's word at a parent's death is Linux's")
 def test_part_ends_when_the_stack_is_killed(tmp_path: Path) -> None:
     script = (
