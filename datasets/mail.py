@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from accounts.mail import Content, Obsolete, renders
 from accounts.models import OutgoingMail, Signature
 from datasets.models import AccessGrant, AccessRequest, Archive, DownloadLink, Release
-from datasets.services.lists import ListedFile, as_commands, commands_for, listing
-from datasets.services.reminders import ends_on
-from datasets.services.standings import standing_of
+from datasets.services.access.reminders import ends_on
+from datasets.services.access.standings import standing_of
+from datasets.services.downloads.lists import ListedFile, as_commands, commands_for, listing
 
 SPLITS = {
     Archive.Split.SAMPLE: "Sample, to begin with",

@@ -3,12 +3,12 @@
 from celery import shared_task
 
 from accounts.tasks import hint, send_mails
-from datasets.services import downloads, reminders
+from datasets.services import access, downloads
 
 
 @shared_task(ignore_result=True)
 def remind_of_ends() -> None:
-    if reminders.remind_of_ends():
+    if access.remind_of_ends():
         hint(send_mails)
 
 

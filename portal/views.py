@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as CacheSlow
 
 from accounts.address import AddressUnknown
 from datasets.exceptions import PartDown
-from datasets.services.delivery import refused_by_standby
+from datasets.services.downloads.delivery import refused_by_standby
 from datasets.views.contents import Catalogue
 from datasets.views.figures import figures
 from datasets.views.kept import kept_for_visitors

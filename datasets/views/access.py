@@ -16,9 +16,9 @@ from datasets.exceptions import MoveNotAllowed, ProfileIncomplete, SignatureNeed
 from datasets.models import AccessGrant, AccessRequest, DownloadLink
 from datasets.permissions import day_long
 from datasets.services import access
+from datasets.services.access.overview import Section, issue_missing_links, overview_of
+from datasets.services.access.standings import State
 from datasets.services.downloads import replace_link as replace
-from datasets.services.overview import Section, issue_missing_links, overview_of
-from datasets.services.standings import State
 from datasets.templatetags.house import spelled
 from datasets.views.contents import Catalogue
 from datasets.views.personal import PersonalRequest, agreement_address, downloads_address, shown_dataset

@@ -19,7 +19,7 @@ from datasets.forms import SignForm, is_for
 from datasets.models import Dataset
 from datasets.permissions import day_long
 from datasets.services import access
-from datasets.services.standings import AccessStanding
+from datasets.services.access.standings import AccessStanding
 from datasets.views.personal import PersonalRequest, agreement_address, downloads_address, shown_dataset
 
 

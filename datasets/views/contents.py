@@ -14,7 +14,7 @@ from django.db.models.functions import Cast, Coalesce, Concat
 from accounts.models import AgreementVersion
 from datasets.models import Archive, Dataset, Release, Volume
 from datasets.services.access import WaitingTimes, waiting_times
-from datasets.services.standings import waiting_times_of
+from datasets.services.access.standings import waiting_times_of
 from datasets.views.figures import Picture, picture_of
 
 NEWS = 5

@@ -25,9 +25,9 @@ from datasets.exceptions import (
     ReleaseWithdrawn,
     TooManyRequests,
 )
-from datasets.services.delivery import Delivery, issue_download, open_file, open_link, refused_by_standby
-from datasets.services.lists import LISTS, as_text, commands_for, listing_of, size_text
-from datasets.services.places import country_of
+from datasets.services.downloads.delivery import Delivery, issue_download, open_file, open_link, refused_by_standby
+from datasets.services.downloads.lists import LISTS, as_text, commands_for, listing_of, size_text
+from datasets.services.downloads.places import country_of
 
 log = logging.getLogger(__name__)
 STATUS_OF: dict[type[Refusal], int] = {

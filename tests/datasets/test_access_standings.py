@@ -12,8 +12,8 @@ from accounts.models import OutgoingMail, User
 from datasets import tasks
 from datasets.models import AccessGrant, AccessRequest, Dataset
 from datasets.services.access import decline_request, renew_grant, revoke_grant, withdraw_request
-from datasets.services.reminders import remind_of_ends
-from datasets.services.standings import State, standing_of, standings_of, waiting_times
+from datasets.services.access.reminders import remind_of_ends
+from datasets.services.access.standings import State, standing_of, standings_of, waiting_times
 from tests.access import asked, granted, granted_by_hand, offered, publish_next, reviewed, set_end, sign
 from tests.factories import AccessRequestFactory, StaffFactory, UserFactory
 
@@ -238,7 +238,7 @@ class TestReminders:
         assert remind_of_ends() == 0
 
     def test_many_are_reminded_in_batches(self, grant: AccessGrant, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("datasets.services.reminders.BATCH", 3)
+        monkeypatch.setattr("datasets.services.access.reminders.BATCH", 3)
         for person in UserFactory.create_batch(8):
             AccessGrant.objects.create(user=person, dataset=grant.dataset, ends_at=timezone.now() + timedelta(days=13))
 

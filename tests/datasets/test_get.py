@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from datasets.models import Archive, DownloadLink
 from datasets.services.downloads import address_of, listing, token_of
-from datasets.services.places import country_of
+from datasets.services.downloads.places import country_of
 from datasets.storage import bucket
 from datasets.views.downloads import client_of, first_byte
 from tests.factories import ArchiveFactory, granted

@@ -19,8 +19,7 @@ from pytest_django import Settings
 from accounts.models import User
 from datasets.exceptions import BucketDown, Refusal
 from datasets.models import AccessGrant, Archive, DownloadLink, DownloadRecord, Release
-from datasets.services import delivery, rates
-from datasets.services.downloads import replace_link, token_of
+from datasets.services.downloads import delivery, rates, replace_link, token_of
 from datasets.storage import Bucket
 from datasets.views.downloads import STATUS_OF
 from tests.factories import AgreementVersionFactory, granted
@@ -257,7 +256,7 @@ class TestRate:
     ) -> None:
         settings.LINK_RATE = 3
         other = granted()
-        with mock.patch("datasets.services.rates.time.time", return_value=1_700_000_020.0):
+        with mock.patch("datasets.services.downloads.rates.time.time", return_value=1_700_000_020.0):
             answers = [client.get(path(link, "status")).status_code for _ in range(3)]
             response = client.get(path(link, name_of(link)))
             assert client.get(path(other, "status")).status_code == 200
@@ -267,7 +266,7 @@ class TestRate:
             "Run the same command again in 20 seconds: it will resume."
         )
         assert response.headers["Retry-After"] == "20"
-        with mock.patch("datasets.services.rates.time.time", return_value=1_700_000_040.0):
+        with mock.patch("datasets.services.downloads.rates.time.time", return_value=1_700_000_040.0):
             assert client.get(path(link, name_of(link))).status_code == 302
 
     def test_its_counters_do_not_stay(self, client: Client, link: DownloadLink, settings: Settings) -> None:
@@ -321,7 +320,7 @@ class TestPartsDown:
         def fails(*_: object) -> None:
             raise error
 
-        monkeypatch.setattr("datasets.services.delivery._read", fails)
+        monkeypatch.setattr("datasets.services.downloads.delivery._read", fails)
         response = client.get(path(link, name))
         assert "Your link is fine" in assert_sentence(response, 503)
         assert response.headers["Retry-After"]

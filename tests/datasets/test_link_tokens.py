@@ -11,8 +11,7 @@ from pytest_django import Settings
 
 from datasets.exceptions import LinkUnknown
 from datasets.models.downloads import random_nonce
-from datasets.services import tokens
-from datasets.services.downloads import address_of, open_file, open_link, token_of
+from datasets.services.downloads import address_of, open_file, open_link, token_of, tokens
 from tests.factories import DownloadLinkFactory
 
 ALPHABET = string.ascii_letters + string.digits + "-_"

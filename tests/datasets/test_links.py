@@ -11,12 +11,13 @@ from pytest_django import Settings
 
 from datasets.exceptions import FileUnknown, LinkReplaced, MoveNotAllowed
 from datasets.models import AccessGrant, Archive, DownloadLink, DownloadRecord
-from datasets.services import downloads
+from datasets.services.access.overview import overview_of
 from datasets.services.downloads import (
     address_of,
     blank_addresses,
     commands,
     issue_link,
+    links,
     listing,
     open_link,
     replace_link,
@@ -24,7 +25,6 @@ from datasets.services.downloads import (
     revoke_links,
     token_of,
 )
-from datasets.services.overview import overview_of
 from tests.factories import (
     AccessGrantFactory,
     ArchiveFactory,
@@ -174,9 +174,6 @@ class TestCommands:
         assert all(len(command.splitlines()) == 3 for command in found.values())
         assert all(f"?only={name}" in command for command in found.values())
 
-    def test_all_the_services_names_are_there(self) -> None:
-        assert all(hasattr(downloads, name) for name in downloads.__all__)
-
 
 class TestRecords:
     def test_addresses_are_blanked_when_they_are_old_enough(self, settings: Settings) -> None:
@@ -193,7 +190,7 @@ class TestRecords:
         assert {record.pk: rows[record.pk].agent for record in old} == before
 
     def test_many_are_blanked_batch_by_batch(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(downloads, "BLANKED_AT_ONCE", 2)
+        monkeypatch.setattr(links, "BLANKED_AT_ONCE", 2)
         link = DownloadLinkFactory()
         archive = ArchiveFactory(release=link.release)
         for _ in range(5):

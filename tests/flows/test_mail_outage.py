@@ -18,7 +18,7 @@ from accounts.mail import queue
 from accounts.models import OutgoingMail
 from accounts.tasks import hint, send_mails
 from datasets.models import DownloadLink
-from datasets.services.tokens import token_of
+from datasets.services.downloads.tokens import token_of
 from tests.factories import granted
 from tests.postroom import PostRoom, post_room
 from tests.waiting import wait_until

@@ -14,7 +14,7 @@ from accounts.mail.outbox import RENDERERS
 from accounts.models import OutgoingMail, User
 from datasets.models import Dataset
 from datasets.services.access import decline_request, revoke_grant
-from datasets.services.reminders import ends_on
+from datasets.services.access.reminders import ends_on
 from tests.access import asked, granted, link_of, offered, reviewed, sign
 from tests.factories import StaffFactory, UserFactory
 from tests.letters import parsed, text_of, wire

@@ -10,28 +10,7 @@ from django.utils import timezone
 from accounts.models import User
 from datasets.exceptions import MoveNotAllowed
 from datasets.models import AccessGrant, DownloadLink, DownloadRecord, Release
-from datasets.services.delivery import Delivery, OpenLink, issue_download, open_file, open_link
-from datasets.services.lists import Listing, commands, listing, listing_of
-from datasets.services.tokens import address_of, token_of
 
-__all__ = [
-    "Delivery",
-    "Listing",
-    "OpenLink",
-    "address_of",
-    "blank_addresses",
-    "commands",
-    "issue_download",
-    "issue_link",
-    "listing",
-    "listing_of",
-    "open_file",
-    "open_link",
-    "replace_link",
-    "revoke_link",
-    "revoke_links",
-    "token_of",
-]
 log = logging.getLogger(__name__)
 BLANKED_AT_ONCE = 1_000
 

@@ -17,8 +17,8 @@ from django.template.loader import render_to_string
 
 from datasets.exceptions import FileUnknown
 from datasets.models import Archive, DownloadLink
-from datasets.services.delivery import OpenLink
-from datasets.services.tokens import address_below, token_of
+from datasets.services.downloads.delivery import OpenLink
+from datasets.services.downloads.tokens import address_below, token_of
 
 
 class ListedFile(NamedTuple):

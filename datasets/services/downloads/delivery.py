@@ -14,8 +14,8 @@ from psycopg2.errors import FeatureNotSupported, InvalidSqlStatementName, ReadOn
 
 from datasets.exceptions import FileUnknown, LinkUnknown
 from datasets.permissions import STANDING_COLUMNS, Standing, judge
-from datasets.services.rates import require_rate
-from datasets.services.tokens import address_below, link_unknown, nonce_of
+from datasets.services.downloads.rates import require_rate
+from datasets.services.downloads.tokens import address_below, link_unknown, nonce_of
 from datasets.storage import bucket
 
 # Standing, then OpenLink's own columns, then those of the archive (all NULL when no file of this name is asked for).

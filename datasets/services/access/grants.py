@@ -22,28 +22,6 @@ from datasets.exceptions import MoveNotAllowed, ProfileIncomplete, SignatureNeed
 from datasets.models import AccessGrant, AccessRequest, Dataset, Release
 from datasets.permissions import as_clause, day_long
 from datasets.services.downloads import issue_link, revoke_links
-from datasets.services.reminders import mail_link, remind_of_ends, resend_links
-from datasets.services.standings import AccessStanding, WaitingTimes, standing_of, standings_of, waiting_times
-
-__all__ = [
-    "AccessStanding",
-    "Outcome",
-    "WaitingTimes",
-    "approve_request",
-    "ask_for_access",
-    "decline_request",
-    "mail_link",
-    "missing_profile",
-    "remind_of_ends",
-    "renew_grant",
-    "resend_links",
-    "revoke_grant",
-    "sign_for_access",
-    "standing_of",
-    "standings_of",
-    "waiting_times",
-    "withdraw_request",
-]
 
 # Requests of one person for one dataset within 24 hours: each is mailed and each is read by a maintainer.
 ASKS_A_DAY = 5

@@ -11,10 +11,10 @@ from django_countries import countries
 from accounts.models import User
 from datasets.exceptions import MoveNotAllowed
 from datasets.models import AccessGrant, Archive, DownloadLink, DownloadRecord, Release
+from datasets.services.access.standings import AccessStanding, State, standings_of
 from datasets.services.downloads import issue_link
-from datasets.services.lists import Listing, commands_for
-from datasets.services.standings import AccessStanding, State, standings_of
-from datasets.services.tokens import address_of
+from datasets.services.downloads.lists import Listing, commands_for
+from datasets.services.downloads.tokens import address_of
 
 
 @dataclass(frozen=True)
