@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from django.core.cache import cache, caches
+from playwright.sync_api import Browser
 
+from tests.chromium import chromium
 from tests.demo import Demo, running_demo
 from tests.stack import FOLDER
 
@@ -24,4 +26,10 @@ def demo() -> Iterator[Demo]:
     # Fails when a second worker gets here: then the grouping of tests/stack.py does not work.
     (Path(os.environ[FOLDER]) / "demo").mkdir()
     with running_demo() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
         yield running

@@ -1,16 +1,14 @@
 """Accounts in a real browser: passkeys on a device that Chromium plays, and every page as axe sees it."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from allauth.mfa.models import Authenticator
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from tests.chromium import chromium, watched_page
 from tests.factories import PASSWORD, SignatureFactory, StaffFactory, UserFactory
 from tests.registrations import CONFIRM, LOGIN, RESET, SIGNUP, newest_code
 
@@ -24,28 +22,6 @@ DEVICE = {
     "isUserVerified": True,
     "automaticPresenceSimulation": True,
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def complaints() -> Iterator[list[str]]:
-    """What the console said: a policy that was broken, a script that failed."""
-    said: list[str] = []
-    yield said
-    assert said == []
-
-
-@pytest.fixture
-def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
-    page = watched_page(browser, complaints)
-    page.set_default_timeout(10_000)
-    yield page
-    page.context.close()
 
 
 @pytest.fixture

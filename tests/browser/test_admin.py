@@ -1,8 +1,6 @@
 """The admin in a real browser: every kind of page under the strict policy and as axe sees it; without JavaScript; by
 keyboard."""
 
-from collections.abc import Iterator
-
 import pytest
 from django.conf import settings
 from django.test import Client
@@ -14,7 +12,6 @@ from accounts.models import Agreement, AgreementVersion, OutgoingMail
 from datasets.models import AccessRequest, Dataset, DownloadRecord, Release
 from tests.access import asked, reviewed
 from tests.axe import hindrances
-from tests.chromium import chromium, watched_page
 from tests.factories import (
     AgreementVersionFactory,
     ArchiveFactory,
@@ -29,27 +26,10 @@ from tests.maintainers import let_in, with_second_factor
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
 @pytest.fixture
-def complaints() -> Iterator[list[str]]:
-    """What the console said: a policy that was broken, a script that failed, a file that is missing."""
-    said: list[str] = []
-    yield said
-    assert said == []
-
-
-@pytest.fixture
-def page(browser: Browser, complaints: list[str], live_server: LiveServer) -> Iterator[Page]:
-    page = watched_page(browser, complaints)
-    page.set_default_timeout(10_000)
+def page(page: Page, live_server: LiveServer) -> Page:
     enter(page.context, live_server.url)
-    yield page
-    page.context.close()
+    return page
 
 
 def enter(context: BrowserContext, address: str) -> None:

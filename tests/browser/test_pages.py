@@ -15,7 +15,7 @@ from accounts.models import User
 from datasets.models import AccessGrant, Dataset, DownloadLink, Release
 from datasets.services.downloads import token_of
 from tests.axe import hindrances
-from tests.chromium import chromium, watched_page
+from tests.chromium import watched_page
 from tests.factories import (
     AccessRequestFactory,
     AgreementVersionFactory,
@@ -31,26 +31,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 NOTES = "## Changed\n\n- One archive\n\n| archive | volumes |\n|---|--:|\n| `knee_val.tar.xz` | 118 |\n\n[More](/help/)"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
 @pytest.fixture
 def complaints() -> Iterator[list[str]]:
     """What the console said: a policy that was broken, a file that is missing."""
     said: list[str] = []
     yield said
     assert [line for line in said if "the server responded with a status of" not in line] == []
-
-
-@pytest.fixture
-def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
-    page = watched_page(browser, complaints)
-    page.set_default_timeout(10_000)
-    yield page
-    page.context.close()
 
 
 @pytest.fixture

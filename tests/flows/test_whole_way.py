@@ -5,25 +5,17 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from playwright.sync_api import Browser, Page, expect
 
-from tests.chromium import chromium, watched_page
+from tests.chromium import watched_page
 from tests.demo import Demo
 
 PASSPHRASE = "a long pass phrase for a test"
 PURPOSE = "How far undersampled scans of the knee can be reconstructed, and where the reconstruction begins to fail."
 LINK = re.compile(r"https?://\S+/get/[A-Za-z0-9_-]{33}/")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 def register(page: Page, demo: Demo, email: str) -> None:
