@@ -66,7 +66,8 @@ def running() -> Iterator[Site]:
     try:
         stack.start()
         environment = production(stack)
-        run(environment, "manage.py", "migrate", "-v0")
+        owners = {"DATABASE_OWNER_URL": stack.owners_environment()["DATABASE_OWNER_URL"]}
+        run(environment | owners, "manage.py", "migrate", "-v0")
         run(environment, "manage.py", "collectstatic", "--no-input", "-v0")
         rows = json.loads(run(environment, "-m", "tests.benchmarks.rows"))
         ports = choose_ports(("site", "empty"), {})

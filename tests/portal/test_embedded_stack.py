@@ -90,7 +90,7 @@ def test_bucket_refuses_the_unsigned() -> None:
     assert own_bucket().get_object(Bucket=settings.BUCKET_NAME, Key="a/key")["Body"].read() == b"data"
 
 
-@pytest.mark.parametrize("user", ["portal", "postgres"])
+@pytest.mark.parametrize("user", ["portal", "portal_app", "postgres"])
 def test_postgresql_refuses_a_wrong_password_and_none(user: str) -> None:
     database = settings.DATABASES["default"]
     for password in ("wrong", ""):
@@ -125,13 +125,14 @@ def test_valkey_refuses_a_wrong_password() -> None:
 def test_next_run_continues_with_data_ports_and_secrets(runs: Runs) -> None:
     first = runs.start()
     environment = first.environment()
-    with psycopg2.connect(environment["DATABASE_URL"]) as connection, connection.cursor() as cursor:
+    owner = first.owners_environment()["DATABASE_OWNER_URL"]
+    with psycopg2.connect(owner) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE kept AS SELECT 'still here' AS word")
     connection.close()
     first.stop()
     second = runs.start()
     assert second.environment() == environment
-    with psycopg2.connect(environment["DATABASE_URL"]) as connection, connection.cursor() as cursor:
+    with psycopg2.connect(owner) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT word FROM kept")
         assert cursor.fetchone() == ("still here",)
     connection.close()
