@@ -17,7 +17,8 @@ def check_role(
     return [
         Warning(
             sentence,
-            hint="Let DATABASE_URL name a role that owns nothing, and run `manage.py migrate` with DATABASE_OWNER_URL.",
+            hint="Let DATABASE_URL name a role that owns nothing, and run `manage.py migrate` with DATABASE_OWNER_URL: "
+            "it takes back what that role has beyond its rights.",
             id="portal.W001",
         )
         for alias in databases or ()

@@ -198,6 +198,16 @@ class TestRecords:
             DownloadRecordFactory(link=link, archive=archive, issued_at=timezone.now() - timedelta(days=400))
         assert blank_addresses() == 5
 
+    def test_the_function_of_the_database_leaves_what_is_of_today_whoever_asks(self) -> None:
+        record = DownloadRecordFactory()
+        old = DownloadRecordFactory(issued_at=timezone.now() - timedelta(days=2))
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT blank_download_addresses('infinity', 10)")
+            assert cursor.fetchone() == (1,)
+        record.refresh_from_db()
+        old.refresh_from_db()
+        assert (record.address, old.address) == ("192.0.2.7", None)
+
     @pytest.mark.parametrize(
         "change",
         [

@@ -138,6 +138,37 @@ def test_next_run_continues_with_data_ports_and_secrets(runs: Runs) -> None:
     connection.close()
 
 
+def test_folder_from_before_there_were_two_roles_gets_the_other_one(runs: Runs) -> None:
+    first = runs.start()
+    where = {"host": "127.0.0.1", "port": first.ports["postgres"], "dbname": "postgres"}
+    connection = psycopg2.connect(user="postgres", password=first.secrets["postgres_admin"], **where)
+    connection.autocommit = True
+    connection.cursor().execute("DROP ROLE portal_app")
+    connection.cursor().execute("ALTER ROLE portal CREATEROLE")
+    connection.close()
+    first.stop()
+    kept = json.loads((runs.folder / "stack.json").read_text())
+    del kept["secrets"]["postgres_application"]
+    (runs.folder / "stack.json").write_text(json.dumps(kept))
+    second = runs.start()
+    assert second.secrets["postgres_owner"] == first.secrets["postgres_owner"]
+    connection = psycopg2.connect(second.environment()["DATABASE_URL"])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        assert cursor.fetchone() == ("portal_app",)
+        cursor.execute("SELECT bool_or(rolcreaterole OR rolsuper) FROM pg_roles WHERE rolname LIKE 'portal%'")
+        assert cursor.fetchone() == (False,)
+    connection.close()
+
+
+def test_owners_password_is_in_no_environment_but_the_owners(runs: Runs) -> None:
+    stack = runs.start()
+    secret = stack.secrets["postgres_owner"]
+    assert secret not in "".join(stack.environment().values())
+    assert secret not in (runs.folder / "environment").read_text()
+    assert secret in stack.owners_environment()["DATABASE_OWNER_URL"]
+
+
 def test_second_run_in_the_same_folder_is_refused_while_the_first_lives(runs: Runs) -> None:
     first = runs.start()
     with pytest.raises(FolderInUseError, match=rf"in use by another run \(process {os.getpid()}\)"):
