@@ -8,9 +8,23 @@ import pytest
 from django.core.cache import cache, caches
 from playwright.sync_api import Browser
 
+from tests import owner
 from tests.chromium import chromium
 from tests.demo import Demo, running_demo
 from tests.stack import FOLDER
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """The database of the tests is made, migrated and removed by its owner."""
+    owner.log_in_as_owner()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """In between, everything works as the site does."""
+    with owner.working_as_the_application():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 # Names that the run of the tests gave itself and that the demo shall find out anew.
-OWN = ("DJANGO_SETTINGS_MODULE", FOLDER)
+OWN = ("DATABASE_OWNER_URL", "DJANGO_SETTINGS_MODULE", FOLDER)
 
 
 @dataclass

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from django.db import connection
-
 from portal.embedded import mailbox
 from portal.embedded.application import ROOT
 from portal.embedded.state import choose_ports
+from tests.demo import clean_environment
+from tests.owner import application_url
 from tests.waiting import wait_until
 
 
@@ -54,9 +54,9 @@ class PostRoom:
     def __init__(self, folder: Path, *, workers: int) -> None:
         self.mails = folder / "mail"
         smtp, page = (choose_ports((name,), {})[name] for name in ("smtp", "page"))
-        self.environment = os.environ | {
+        self.environment = clean_environment() | {
             "DJANGO_SETTINGS_MODULE": "portal.settings.testing",
-            "DATABASE_URL": _address_of_the_tests_database(),
+            "DATABASE_URL": application_url(),
             "EMAIL_URL": f"smtp://127.0.0.1:{smtp}",
             "LOG_LEVEL": "DEBUG",
         }
@@ -84,11 +84,6 @@ class PostRoom:
                 # Whatever a test froze must be able to end.
                 program.send(signal.SIGCONT)
             program.stop()
-
-
-def _address_of_the_tests_database() -> str:
-    address, _slash, _name = os.environ["DATABASE_URL"].rpartition("/")
-    return f"{address}/{connection.settings_dict['NAME']}"
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def _start() -> None:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     stack.start()
-    os.environ.update(stack.environment() | {FOLDER: str(folder)})
+    os.environ.update(stack.owners_environment() | {FOLDER: str(folder)})
 
 
 def _take_own_share(worker: str) -> None:

@@ -4,12 +4,13 @@ import hashlib
 from datetime import datetime
 from typing import Self
 
-import pghistory
 import pgtrigger
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+
+from accounts.models.evidence import never_emptied, tracked
 
 
 class Agreement(models.Model):
@@ -40,7 +41,7 @@ FROZEN_COLUMNS = ("agreement_id", "number", "text", "summary", "statements", "sh
 CHANGES_FROZEN = " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in FROZEN_COLUMNS)
 
 
-@pghistory.track()
+@tracked
 class AgreementVersion(models.Model):
     class Status(models.TextChoices):
         DRAFT = "draft", "draft"
@@ -136,6 +137,7 @@ class Signature(models.Model):
     previous_hash = models.CharField(max_length=64, unique=True)
     record_hash = models.CharField(max_length=64, unique=True)
 
+    append_only = True
     objects = SignatureQuerySet.as_manager()
 
     class Meta:
@@ -145,7 +147,10 @@ class Signature(models.Model):
             models.CheckConstraint(condition=~Q(previous_hash=F("record_hash")), name="signature_follows_another"),
         ]
         indexes = [models.Index(fields=["signed_at"], name="signature_signed")]
-        triggers = [pgtrigger.Protect(name="signature_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [
+            pgtrigger.Protect(name="signature_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            never_emptied(),
+        ]
 
     def __str__(self) -> str:
         return f"{self.typed_name}, {self.version}"

@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Self
 
-import pghistory
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import Signature
+from accounts.models.evidence import tracked
 from datasets.models.catalog import Dataset
 
 
@@ -18,7 +18,7 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
         return self.filter(status=AccessRequest.Status.PENDING)
 
 
-@pghistory.track()
+@tracked
 class AccessRequest(models.Model):
     class Status(models.TextChoices):
         PENDING = "pending", "pending"
@@ -78,7 +78,7 @@ class AccessGrantQuerySet(models.QuerySet["AccessGrant"]):
         return self.active().filter(ends_at__gt=now or timezone.now())
 
 
-@pghistory.track()
+@tracked
 class AccessGrant(models.Model):
     class Status(models.TextChoices):
         ACTIVE = "active", "active"

@@ -2,7 +2,6 @@
 
 from typing import Self
 
-import pghistory
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -11,6 +10,7 @@ from django.db.models import Count, Q, Sum
 from django.urls import reverse
 
 from accounts.models import Agreement
+from accounts.models.evidence import tracked
 from accounts.models.search import WordVector
 
 version_validator = RegexValidator(r"^[0-9]+(\.[0-9]+)*$", "Write a version such as 2.0.")
@@ -38,7 +38,7 @@ class DatasetQuerySet(models.QuerySet["Dataset"]):
         return self.filter(is_listed=True)
 
 
-@pghistory.track()
+@tracked
 class Dataset(models.Model):
     class AccessPolicy(models.TextChoices):
         AUTOMATIC = "automatic", "At once, after signing"
@@ -93,7 +93,7 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         return self.annotate(archive_count=Count("archives"), total_size=Sum("archives__size"))
 
 
-@pghistory.track()
+@tracked
 class Release(models.Model):
     class Status(models.TextChoices):
         DRAFT = "draft", "draft"

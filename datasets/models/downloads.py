@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.models.evidence import never_emptied
 from datasets.models.access import AccessGrant
 from datasets.models.catalog import Archive, Release
 
@@ -76,6 +77,8 @@ class DownloadRecord(models.Model):
     agent = models.CharField("client", max_length=200, blank=True)
     country = models.CharField(max_length=2, blank=True)
 
+    append_only = True
+
     class Meta:
         ordering = ["-id"]
         indexes = [
@@ -89,7 +92,8 @@ class DownloadRecord(models.Model):
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update | pgtrigger.Delete,
                 func=BLANKS_ADDRESS_ONLY,
-            )
+            ),
+            never_emptied(),
         ]
 
     def __str__(self) -> str:

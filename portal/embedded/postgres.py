@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg2
@@ -17,19 +18,21 @@ from portal.embedded.process import Part, launched, plain_environment, wheel_fol
 from portal.embedded.state import LOOPBACK, write_private
 
 ADMIN = "postgres"
+# Who has the tables, and as whom the site runs (portal.roles).
 OWNER = "portal"
+APPLICATION = "portal_app"
 DATABASE = "portal"
 
 
 class Postgres:
     """The database server of one folder."""
 
-    def __init__(self, folder: Path, *, port: int, admin_password: str, owner_password: str, durable: bool) -> None:
+    def __init__(self, folder: Path, *, port: int, passwords: Mapping[str, str], durable: bool) -> None:
         self.folder = folder
         self.data = folder / "postgres"
         self.port = port
-        self.admin_password = admin_password
-        self.owner_password = owner_password
+        # By role: ADMIN, OWNER, APPLICATION.
+        self.passwords = passwords
         self.durable = durable
         self.owner = unprivileged_owner(folder)
 
@@ -50,7 +53,7 @@ class Postgres:
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
         password = self.folder / "postgres.password"
-        write_private(password, self.admin_password)
+        write_private(password, self.passwords[ADMIN])
         if self.owner == "nobody":
             shutil.chown(new, "nobody")
             shutil.chown(password, "nobody")
@@ -99,21 +102,30 @@ class Postgres:
         return True
 
     def make_database(self) -> None:
-        """The role that owns the tables, and its database. It may make roles for those who own none."""
+        """The role that owns the tables, the one as which the site runs, and the owner's database."""
         connection = self._connect("postgres")
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [OWNER])
-            verb = sql.SQL("ALTER" if cursor.rowcount else "CREATE")
-            cursor.execute(
-                sql.SQL("{} ROLE {} LOGIN CREATEDB CREATEROLE PASSWORD %s").format(verb, sql.Identifier(OWNER)),
-                [self.owner_password],
-            )
+            # The tests make databases of their own.
+            self._make_role(cursor, OWNER, "CREATEDB")
+            self._make_role(cursor, APPLICATION, "NOCREATEDB")
+            # So that the owner can do for once as the site does. Not the other way round.
+            cursor.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(APPLICATION), sql.Identifier(OWNER)))
             cursor.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE])
             if not cursor.rowcount:
                 names = sql.Identifier(DATABASE), sql.Identifier(OWNER)
                 cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(*names))
         connection.close()
+
+    def _make_role(self, cursor: psycopg2.extensions.cursor, role: str, may: str) -> None:
+        cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [role])
+        verb = sql.SQL("ALTER" if cursor.rowcount else "CREATE")
+        cursor.execute(
+            sql.SQL("{} ROLE {} LOGIN NOSUPERUSER NOCREATEROLE {} PASSWORD %s").format(
+                verb, sql.Identifier(role), sql.SQL(may)
+            ),
+            [self.passwords[role]],
+        )
 
     def _connect(self, database: str) -> psycopg2.extensions.connection:
         return psycopg2.connect(
@@ -121,13 +133,13 @@ class Postgres:
             port=self.port,
             dbname=database,
             user=ADMIN,
-            password=self.admin_password,
+            password=self.passwords[ADMIN],
             connect_timeout=2,
             application_name="portal.embedded",
         )
 
-    def url(self) -> str:
-        return f"postgres://{OWNER}:{self.owner_password}@{LOOPBACK}:{self.port}/{DATABASE}"
+    def url(self, role: str = APPLICATION) -> str:
+        return f"postgres://{role}:{self.passwords[role]}@{LOOPBACK}:{self.port}/{DATABASE}"
 
 
 def program(name: str) -> str:

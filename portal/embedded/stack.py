@@ -9,7 +9,7 @@ from pathlib import Path
 
 from portal.embedded.bucket import REGION, Bucket
 from portal.embedded.errors import StackError
-from portal.embedded.postgres import Postgres
+from portal.embedded.postgres import ADMIN, APPLICATION, OWNER, Postgres
 from portal.embedded.process import Part, end_leftovers
 from portal.embedded.state import LOOPBACK, Folder, choose_ports, load, make_secrets, require_free, write_private
 from portal.embedded.supervisor import Supervisor
@@ -110,6 +110,8 @@ class Stack:
             "ALLOWED_HOSTS": f"{LOOPBACK},localhost",
             "SITE_URL": self.site_url,
             "DATABASE_URL": self._postgres().url(),
+            # Empty, so that none of a person's own gets to the site's processes.
+            "DATABASE_OWNER_URL": "",
             "REDIS_URL": self._valkey().url(),
             "BUCKET_NAME": self.buckets[0],
             "BUCKET_REGION": REGION,
@@ -120,6 +122,10 @@ class Stack:
             "EMAIL_URL": f"smtp://{LOOPBACK}:{self.ports['smtp']}",
             "TRUSTED_PROXY_COUNT": "0",
         }
+
+    def owners_environment(self) -> dict[str, str]:
+        """The same, and the owner's address of the database: for a command that migrates, and ends."""
+        return self.environment() | {"DATABASE_OWNER_URL": self._postgres().url(OWNER)}
 
     def _start_services(self, progress: Callable[[str], None]) -> None:
         leftovers = end_leftovers(self.path / "run")
@@ -165,13 +171,12 @@ class Stack:
         progress(f"PostgreSQL answers on port {postgres.port}")
 
     def _postgres(self) -> Postgres:
-        return Postgres(
-            self.path,
-            port=self.ports["postgres"],
-            admin_password=self.secrets["postgres_admin"],
-            owner_password=self.secrets["postgres_owner"],
-            durable=self.durable,
-        )
+        passwords = {
+            ADMIN: self.secrets["postgres_admin"],
+            OWNER: self.secrets["postgres_owner"],
+            APPLICATION: self.secrets["postgres_application"],
+        }
+        return Postgres(self.path, port=self.ports["postgres"], passwords=passwords, durable=self.durable)
 
     def _valkey(self) -> Valkey:
         return Valkey(self.path, port=self.ports["valkey"], password=self.secrets["valkey"], durable=self.durable)

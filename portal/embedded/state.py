@@ -83,6 +83,7 @@ def make_secrets(kept: Mapping[str, str | int]) -> dict[str, str]:
         "link_keys": f"a:{secrets.token_hex(32)}",
         "postgres_admin": secrets.token_urlsafe(24),
         "postgres_owner": secrets.token_urlsafe(24),
+        "postgres_application": secrets.token_urlsafe(24),
         "valkey": secrets.token_urlsafe(24),
         "bucket_key_id": f"AK{secrets.token_hex(9).upper()}",
         "bucket_secret": secrets.token_urlsafe(30),

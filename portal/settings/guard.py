@@ -1,7 +1,9 @@
 """What production must not start with. Every problem is named at once, with what to set."""
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -30,10 +32,21 @@ def problems(settings: Mapping[str, Any]) -> Iterator[str]:
     if bool(settings["BUCKET_ACCESS_KEY_ID"]) != bool(settings["BUCKET_SECRET_ACCESS_KEY"]):
         yield "BUCKET_ACCESS_KEY_ID and BUCKET_SECRET_ACCESS_KEY go together: set both or neither."
     yield from link_key_problems(settings["LINK_KEYS"], secret)
-    if not settings["DATABASES"]["default"].get("HOST"):
-        yield "DATABASE_URL names no host."
+    yield from database_problems(settings)
     if settings["TRUSTED_PROXY_COUNT"] < 1:
         yield "TRUSTED_PROXY_COUNT must say how many proxies stand in front (load balancer and nginx: 2)."
+
+
+def database_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    if not settings["DATABASES"]["default"].get("HOST"):
+        yield "DATABASE_URL names no host."
+    if not settings["DATABASE_OWNER"]:
+        return
+    # What serves or works for long would hand the owner's password to whoever breaks into it.
+    if Path(sys.argv[0]).name != "manage.py":
+        yield "DATABASE_OWNER_URL is set: give it to `manage.py migrate` alone, not to the web server, worker or beat."
+    if settings["DATABASE_OWNER"]["USER"] == settings["DATABASE_ROLE"]:
+        yield "DATABASE_OWNER_URL and DATABASE_URL name the same role: let the site have one that owns nothing."
 
 
 def is_weak(secret: str) -> bool:

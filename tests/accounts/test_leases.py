@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts.models import Lease, OutgoingMail
 from accounts.models.work import MAX_DEATHS
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LEASE = timedelta(seconds=60)
@@ -28,7 +29,7 @@ def ask_while_the_connection_is_cut() -> None:
         [pid] = cursor.fetchone()
 
     def terminate() -> None:
-        with connection.cursor() as cursor:
+        with as_owner() as cursor:
             cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
         connection.close()
 

@@ -68,8 +68,6 @@ def main() -> None:
     with quick, transaction.atomic():
         archives = make_catalogue()
         links = make_links(archives)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
     release = archives[0].release
     pages = {
         "home": "/",

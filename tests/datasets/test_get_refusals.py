@@ -23,6 +23,7 @@ from datasets.services.downloads import delivery, rates, replace_link, token_of
 from datasets.storage import Bucket
 from datasets.views.downloads import STATUS_OF
 from tests.factories import AgreementVersionFactory, granted
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -365,12 +366,12 @@ class TestPreparedStatements:
         link = granted()
         url = path(link, name_of(link))
         assert client.get(url).status_code == 302
-        with connection.cursor() as cursor:
+        with as_owner() as cursor:
             cursor.execute("ALTER TABLE datasets_archive ALTER COLUMN etag TYPE varchar(300)")
         try:
             assert client.get(url).status_code == 302
         finally:
-            with connection.cursor() as cursor:
+            with as_owner() as cursor:
                 cursor.execute("ALTER TABLE datasets_archive ALTER COLUMN etag TYPE varchar(200)")
 
     def test_a_connection_to_a_standby_is_not_kept(self, client: Client) -> None:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, InternalError, ProgrammingError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -34,6 +34,7 @@ from tests.factories import (
     StaffFactory,
     granted,
 )
+from tests.owner import as_owner
 from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
@@ -197,6 +198,16 @@ class TestRecords:
             DownloadRecordFactory(link=link, archive=archive, issued_at=timezone.now() - timedelta(days=400))
         assert blank_addresses() == 5
 
+    def test_the_function_of_the_database_leaves_what_is_of_today_whoever_asks(self) -> None:
+        record = DownloadRecordFactory()
+        old = DownloadRecordFactory(issued_at=timezone.now() - timedelta(days=2))
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT blank_download_addresses('infinity', 10)")
+            assert cursor.fetchone() == (1,)
+        record.refresh_from_db()
+        old.refresh_from_db()
+        assert (record.address, old.address) == ("192.0.2.7", None)
+
     @pytest.mark.parametrize(
         "change",
         [
@@ -210,12 +221,16 @@ class TestRecords:
     )
     def test_nothing_else_of_a_record_ever_changes(self, change: dict[str, object]) -> None:
         DownloadRecordFactory(agent="curl/8")
-        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+        with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
+            DownloadRecord.objects.update(**change)
+        with pytest.raises(InternalError, match="append-only"), as_owner():
             DownloadRecord.objects.update(**change)
 
     def test_a_record_is_never_deleted(self) -> None:
         record = DownloadRecordFactory()
-        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+        with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
+            record.delete()
+        with pytest.raises(InternalError, match="append-only"), as_owner():
             record.delete()
 
     def test_a_grant_that_was_used_keeps_its_links(self) -> None:

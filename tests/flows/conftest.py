@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings as site
-from django.db import connection
 from django.test import override_settings
 
 from datasets.models import DownloadLink
@@ -22,6 +21,7 @@ from tests.demo import a_free_port, clean_environment
 from tests.factories import ArchiveFactory, granted
 from tests.flows.faults import FaultyBucket, Plan
 from tests.flows.script import Script
+from tests.owner import application_url
 from tests.waiting import wait_until
 
 # So short that every client that comes back late comes with an address that has expired.
@@ -66,9 +66,8 @@ def portal(django_db_setup: None) -> Iterator[Portal]:
     faulty = FaultyBucket(urlsplit(site.BUCKET_ENDPOINT_URL).port or 0)
     port = a_free_port()
     url = f"http://127.0.0.1:{port}"
-    database = connection.settings_dict
     environment = clean_environment() | {
-        "DATABASE_URL": "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**database),
+        "DATABASE_URL": application_url(),
         "BUCKET_ENDPOINT_URL": faulty.url,
         "BUCKET_NAME": site.BUCKET_NAME,
         "REDIS_URL": site.REDIS_URL,

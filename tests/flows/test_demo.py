@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from urllib.request import urlopen
 
 import psutil
+import psycopg2
 import pytest
 
 from tests.demo import ROOT, Demo, clean_environment
@@ -41,6 +43,21 @@ def test_demo_listens_on_loopback_alone(demo: Demo) -> None:
             listening = (c for c in process.net_connections() if c.status == psutil.CONN_LISTEN)
             places |= {connection.laddr.ip for connection in listening}
     assert places == {"127.0.0.1"}
+
+
+def test_site_worker_and_beat_log_in_as_the_application_and_never_see_the_owners_password(demo: Demo) -> None:
+    for name in ("web", "worker", "beat"):
+        given = psutil.Process(demo.pids()[name]).environ()
+        assert given["DATABASE_URL"].startswith("postgres://portal_app:"), name
+        assert demo.secrets["postgres_owner"] not in "".join(given.values()), name
+    with urlopen(f"{demo.url}/datasets/") as answer:
+        assert answer.status == 200
+    asked = "SELECT usename FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with closing(psycopg2.connect(demo.environment["DATABASE_URL"])) as connection, connection.cursor() as cursor:
+        cursor.execute(asked)
+        assert {user for (user,) in cursor.fetchall()} == {"portal_app"}
+    said = demo.command("check", "--database", "default", "--fail-level", "WARNING").stdout
+    assert "no issues" in said
 
 
 def test_killed_worker_is_named_and_started_again(demo: Demo) -> None:

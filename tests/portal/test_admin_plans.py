@@ -5,7 +5,6 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -14,6 +13,7 @@ from accounts.models import OutgoingMail, Signature, User
 from datasets.models import AccessGrant, AccessRequest, Archive, DownloadLink, DownloadRecord, Release
 from tests.factories import AgreementVersionFactory, ArchiveFactory, DatasetFactory, ReleaseFactory
 from tests.maintainers import maintainer
+from tests.owner import as_owner
 from tests.plans import plans_of
 
 pytestmark = pytest.mark.django_db
@@ -76,7 +76,8 @@ def fill() -> None:
         for number, signature in enumerate(signatures)
     )
     hand_out(people, release, archive)
-    connection.cursor().execute("ANALYZE")
+    with as_owner() as cursor:
+        cursor.execute("ANALYZE")
 
 
 def hand_out(people: list[User], release: Release, archive: Archive) -> None:

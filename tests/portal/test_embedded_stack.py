@@ -90,7 +90,7 @@ def test_bucket_refuses_the_unsigned() -> None:
     assert own_bucket().get_object(Bucket=settings.BUCKET_NAME, Key="a/key")["Body"].read() == b"data"
 
 
-@pytest.mark.parametrize("user", ["portal", "postgres"])
+@pytest.mark.parametrize("user", ["portal", "portal_app", "postgres"])
 def test_postgresql_refuses_a_wrong_password_and_none(user: str) -> None:
     database = settings.DATABASES["default"]
     for password in ("wrong", ""):
@@ -125,16 +125,48 @@ def test_valkey_refuses_a_wrong_password() -> None:
 def test_next_run_continues_with_data_ports_and_secrets(runs: Runs) -> None:
     first = runs.start()
     environment = first.environment()
-    with psycopg2.connect(environment["DATABASE_URL"]) as connection, connection.cursor() as cursor:
+    owner = first.owners_environment()["DATABASE_OWNER_URL"]
+    with psycopg2.connect(owner) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE kept AS SELECT 'still here' AS word")
     connection.close()
     first.stop()
     second = runs.start()
     assert second.environment() == environment
-    with psycopg2.connect(environment["DATABASE_URL"]) as connection, connection.cursor() as cursor:
+    with psycopg2.connect(owner) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT word FROM kept")
         assert cursor.fetchone() == ("still here",)
     connection.close()
+
+
+def test_folder_from_before_there_were_two_roles_gets_the_other_one(runs: Runs) -> None:
+    first = runs.start()
+    where = {"host": "127.0.0.1", "port": first.ports["postgres"], "dbname": "postgres"}
+    connection = psycopg2.connect(user="postgres", password=first.secrets["postgres_admin"], **where)
+    connection.autocommit = True
+    connection.cursor().execute("DROP ROLE portal_app")
+    connection.cursor().execute("ALTER ROLE portal CREATEROLE")
+    connection.close()
+    first.stop()
+    kept = json.loads((runs.folder / "stack.json").read_text())
+    del kept["secrets"]["postgres_application"]
+    (runs.folder / "stack.json").write_text(json.dumps(kept))
+    second = runs.start()
+    assert second.secrets["postgres_owner"] == first.secrets["postgres_owner"]
+    connection = psycopg2.connect(second.environment()["DATABASE_URL"])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        assert cursor.fetchone() == ("portal_app",)
+        cursor.execute("SELECT bool_or(rolcreaterole OR rolsuper) FROM pg_roles WHERE rolname LIKE 'portal%'")
+        assert cursor.fetchone() == (False,)
+    connection.close()
+
+
+def test_owners_password_is_in_no_environment_but_the_owners(runs: Runs) -> None:
+    stack = runs.start()
+    secret = stack.secrets["postgres_owner"]
+    assert secret not in "".join(stack.environment().values())
+    assert secret not in (runs.folder / "environment").read_text()
+    assert secret in stack.owners_environment()["DATABASE_OWNER_URL"]
 
 
 def test_second_run_in_the_same_folder_is_refused_while_the_first_lives(runs: Runs) -> None:

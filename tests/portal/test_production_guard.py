@@ -13,7 +13,7 @@ SAFE = {
     "SECRET_KEY": secrets.token_urlsafe(64),
     "ALLOWED_HOSTS": "portal.example.org",
     "SITE_URL": "https://portal.example.org",
-    "DATABASE_URL": "postgres://portal:secret@database.example.org/portal",
+    "DATABASE_URL": "postgres://portal_app:secret@database.example.org/portal",
     "REDIS_URL": "rediss://cache.example.org:6379/0",
     "BUCKET_NAME": "example-data",
     "LINK_KEYS": f"a:{secrets.token_hex(32)}",
@@ -91,6 +91,26 @@ def test_a_secret_is_never_repeated_in_the_refusal() -> None:
     weak = "a:" + "ab" * 10
 
     assert weak not in start({"LINK_KEYS": weak}).stderr
+
+
+OWNER = "postgres://portal:secret@database.example.org/portal"
+
+
+@pytest.mark.parametrize("module", ["portal.wsgi", "portal.celery, django.conf; django.conf.settings.DEBUG"])
+def test_server_or_worker_that_knows_the_owners_password_does_not_start(module: str) -> None:
+    refused = start({"DATABASE_OWNER_URL": OWNER}, module)
+
+    assert refused.returncode != 0
+    assert "DATABASE_OWNER_URL is set: give it to `manage.py migrate` alone" in refused.stderr
+    assert "secret" not in refused.stderr
+
+
+def test_command_line_takes_the_owners_address_if_it_is_another_roles() -> None:
+    command_line = "sys; sys.argv = ['manage.py', 'migrate']; import portal.settings.production"
+
+    assert start({"DATABASE_OWNER_URL": OWNER}, command_line).stderr == ""
+    same = start({"DATABASE_OWNER_URL": SAFE["DATABASE_URL"]}, command_line)
+    assert "DATABASE_OWNER_URL and DATABASE_URL name the same role" in same.stderr
 
 
 def test_server_that_is_told_no_settings_takes_those_of_production() -> None:

@@ -5,7 +5,6 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -65,13 +64,14 @@ class Command(BaseCommand):
     def start(self, stack: Stack) -> None:
         stack.start(self.step)
         environment = stack.environment()
-        self.prepare(stack, environment)
+        self.prepare(stack)
         port = stack.site_port or 8000
         stack.run(application.worker(environment), application.beat(environment), application.web(environment, port))
         self.step("The worker, its clock and the web server answer")
 
-    def prepare(self, stack: Stack, environment: Mapping[str, str]) -> None:
-        """Migrations, static files, account and samples, in a process of their own that has the stack's names."""
+    def prepare(self, stack: Stack) -> None:
+        """Migrations, static files, account and samples, in a process of their own, the only one that is given the
+        name of the database's owner."""
         # What a stop in the middle leaves is removed here at the next start.
         scratch = stack.path / "tmp"
         shutil.rmtree(scratch, ignore_errors=True)
@@ -80,7 +80,7 @@ class Command(BaseCommand):
             "prepare_demo",
             "--dir",
             str(stack.path),
-            environment={**environment, "TMPDIR": str(scratch)},
+            environment={**stack.owners_environment(), "TMPDIR": str(scratch)},
             log=stack.path / "log" / "prepare.log",
             progress=self.step,
         )

@@ -20,6 +20,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from accounts.models import User
 from portal.embedded.process import interrupt
+from portal.roles import connected_as_owner, give_rights
 from portal.sample import TemplateMissingError
 from portal.sample.load import load_samples
 
@@ -35,11 +36,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGTERM, interrupt)
         secrets = json.loads((options["dir"] / "stack.json").read_text())["secrets"]
-        executor = MigrationExecutor(connection)
-        waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        if waiting:
-            call_command("migrate", verbosity=0, interactive=False)
-        self.stdout.write(f"The database is migrated: {len(waiting)} new steps")
+        self.stdout.write(f"The database is migrated: {migrate()} new steps")
         self.stdout.write(collect_static(options["dir"] / "static.seen"))
         maintainer = make_maintainer(password=secrets["maintainer_password"], totp=secrets["maintainer_totp"])
         self.stdout.write(f"The maintainer's account is {MAINTAINER}")
@@ -47,6 +44,19 @@ class Command(BaseCommand):
             load_samples(self.stdout.write, by=maintainer)
         except TemplateMissingError as error:
             raise CommandError(str(error)) from None
+
+
+def migrate() -> int:
+    """Migrate as the owner; the number of steps that were waiting. All that follows runs as the site does."""
+    with connected_as_owner(connection):
+        executor = MigrationExecutor(connection)
+        waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if waiting:
+            call_command("migrate", verbosity=0, interactive=False)
+        else:
+            # In case that the run before was stopped between its migrations and these.
+            give_rights(settings.DATABASE_ROLE, connection)
+    return len(waiting)
 
 
 def collect_static(record: Path) -> str:

@@ -1,0 +1,51 @@
+"""Evidence: tables to which rows are added, and in which none is changed or removed.
+
+A model says `append_only = True`, or is one of pghistory's; portal.roles then leaves the application's role nothing
+but SELECT and INSERT. The triggers here are the second wall: they refuse the owner, too, until somebody removes them.
+What must change one day (an address after its time) does so in an SQL function that can do this one thing
+(datasets/migrations/0004_blank_addresses.py).
+"""
+
+from typing import TypeVar
+
+import pghistory
+import pghistory.models
+import pgtrigger
+from django.db import models
+
+Model = TypeVar("Model", bound=type[models.Model])
+
+
+def is_evidence(model: type[models.Model]) -> bool:
+    """Whether the rows of a model are evidence."""
+    kept_by_pghistory = issubclass(model, pghistory.models.Event | pghistory.models.Context)
+    return kept_by_pghistory or bool(getattr(model, "append_only", False))
+
+
+def never_changed(*, but: str = "") -> pgtrigger.Trigger:
+    """Refuses to change or remove a row, but an UPDATE for which this SQL about OLD and NEW is true, if given."""
+    allowed = f"IF TG_OP = 'UPDATE' AND ({but}) THEN RETURN NEW; END IF; " if but else ""
+    return pgtrigger.Trigger(
+        name="never_changed",
+        when=pgtrigger.Before,
+        operation=pgtrigger.Update | pgtrigger.Delete,
+        func=f"{allowed}RAISE EXCEPTION 'The rows of % are append-only: none is changed or removed.', TG_TABLE_NAME;",
+    )
+
+
+def never_emptied() -> pgtrigger.Trigger:
+    """Refuses TRUNCATE, also one that comes from another table with CASCADE."""
+    return pgtrigger.Trigger(
+        name="never_emptied",
+        when=pgtrigger.Before,
+        operation=pgtrigger.Truncate,
+        level=pgtrigger.Statement,
+        func="RAISE EXCEPTION 'The table % is append-only: it is never emptied.', TG_TABLE_NAME;",
+    )
+
+
+def tracked(model: Model) -> Model:
+    """A class decorator: every change of a row becomes an event, and events are evidence."""
+    decorate = pghistory.track(meta={"triggers": [never_changed(), never_emptied()]})
+    tracking: Model = decorate(model)
+    return tracking

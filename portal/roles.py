@@ -1,0 +1,147 @@
+"""Who may do what in the database (docs/decisions/2026-11-25-database-roles.md).
+
+The owner has the tables and changes them, in `manage.py migrate` alone. The application's role, as which everything
+else runs, reads and writes rows; evidence (accounts.models.evidence) it can read and add to, and no more.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
+
+from accounts.models.evidence import is_evidence
+
+SCHEMA = "public"
+EVIDENCE = ("SELECT", "INSERT")
+ORDINARY = ("SELECT", "INSERT", "UPDATE", "DELETE")
+# The table of migrations, from which the site learns whether one is missing.
+READ = ("SELECT",)
+# What nobody but the owner may do with evidence.
+WITHHELD = ("UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+
+
+@contextmanager
+def connected_as_owner(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Within it, this thread's connection is the owner's, if DATABASE_OWNER_URL says how to log in as such."""
+    kept = connection.settings_dict
+    connection.close()
+    if settings.DATABASE_OWNER:
+        # Not its name: that of the tests' database is another than the one in the address.
+        login = {part: settings.DATABASE_OWNER[part] for part in ("USER", "PASSWORD", "HOST", "PORT")}
+        options = {name: value for name, value in kept["OPTIONS"].items() if name != "assume_role"}
+        connection.settings_dict = {**kept, **login, "OPTIONS": options}
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict = kept
+
+
+def rights_by_table() -> dict[str, tuple[str, ...]]:
+    """What the application's role may do with each table. A table that is not here is closed to it."""
+    rights: dict[str, tuple[str, ...]] = {MigrationRecorder.Migration._meta.db_table: READ}
+    for model in apps.get_models(include_auto_created=True):
+        if model._meta.managed and not model._meta.proxy:
+            rights[model._meta.db_table] = EVIDENCE if is_evidence(model) else ORDINARY
+    return rights
+
+
+def give_rights(role: str, connection: BaseDatabaseWrapper) -> None:
+    """As the owner: give the application's role what it needs of all that is there, and take what it has beyond it."""
+    name = connection.ops.quote_name(role)
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        for statement in (
+            *_of_the_whole(name, connection.ops.quote_name(str(connection.settings_dict["NAME"]))),
+            *_of_tables(name, connection),
+            *_of_functions(name, connection),
+        ):
+            cursor.execute(statement)
+
+
+def _of_the_whole(role: str, database: str) -> Iterator[str]:
+    # What is made later, by hand or by a migration that stops half-way, is closed until somebody opens it.
+    yield "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC"
+    for kind in ("TABLES", "SEQUENCES", "FUNCTIONS"):
+        yield f"ALTER DEFAULT PRIVILEGES IN SCHEMA {SCHEMA} REVOKE ALL ON {kind} FROM {role}"
+    # Not even temporary tables: a function that runs as the owner might take one for the table of that name.
+    yield f"REVOKE CREATE, TEMPORARY ON DATABASE {database} FROM PUBLIC, {role}"
+    yield f"REVOKE CREATE ON SCHEMA {SCHEMA} FROM PUBLIC, {role}"
+    yield f"GRANT USAGE ON SCHEMA {SCHEMA} TO {role}"
+
+
+def _of_tables(role: str, connection: BaseDatabaseWrapper) -> Iterator[str]:
+    rights = rights_by_table()
+    for table, is_sequence in _rows(
+        connection,
+        "SELECT relname, relkind = 'S' FROM pg_class WHERE relnamespace = %s::regnamespace "
+        "AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND relowner = current_user::regrole ORDER BY relname",
+        [SCHEMA],
+    ):
+        whole = f"{'SEQUENCE' if is_sequence else 'TABLE'} {SCHEMA}.{connection.ops.quote_name(table)}"
+        yield f"REVOKE ALL ON {whole} FROM PUBLIC, {role}"
+        given = ("USAGE",) if is_sequence else rights.get(table, ())
+        if given:
+            yield f"GRANT {', '.join(given)} ON {whole} TO {role}"
+
+
+def _of_functions(role: str, connection: BaseDatabaseWrapper) -> Iterator[str]:
+    for function, is_trigger in _rows(
+        connection,
+        "SELECT oid::regprocedure::text, prorettype = 'trigger'::regtype FROM pg_proc "
+        "WHERE pronamespace = %s::regnamespace AND prokind IN ('f', 'w') AND proowner = current_user::regrole",
+        [SCHEMA],
+    ):
+        yield f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC, {role}"
+        # Triggers run whoever sets them off; only what is called by name needs this.
+        if not is_trigger:
+            yield f"GRANT EXECUTE ON FUNCTION {function} TO {role}"
+
+
+def surplus_of(role: str, connection: BaseDatabaseWrapper) -> list[str]:
+    """What a role can do that the application's must not, a sentence each."""
+    attributes = _rows(connection, "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = %s", [role])
+    if not attributes:
+        return [f"There is no role {role!r} in the database."]
+    ((owned,),) = _rows(
+        connection,
+        "SELECT count(*) FROM pg_class WHERE relnamespace = %s::regnamespace AND pg_has_role(%s, relowner, 'MEMBER')",
+        [SCHEMA, role],
+    )
+    if owned or attributes[0][0]:
+        return [f"The role {role!r} owns the tables, or may make itself their owner: no rule of the database holds it."]
+    return [*_evidence_that_it_may_change(role, connection), *_places_where_it_may_create(role, connection)]
+
+
+def _evidence_that_it_may_change(role: str, connection: BaseDatabaseWrapper) -> Iterator[str]:
+    evidence = [table for table, rights in rights_by_table().items() if rights == EVIDENCE]
+    for table, verb in _rows(
+        connection,
+        "SELECT relname, verb FROM pg_class, unnest(%s) AS verb WHERE relnamespace = %s::regnamespace "
+        "AND relname = ANY(%s) AND (has_table_privilege(%s, pg_class.oid, verb) "
+        "OR verb IN ('UPDATE', 'REFERENCES') AND has_any_column_privilege(%s, pg_class.oid, verb)) ORDER BY 1, 2",
+        [list(WITHHELD), SCHEMA, evidence, role, role],
+    ):
+        yield f"The role {role!r} has the right {verb} on {table}, which is evidence."
+
+
+def _places_where_it_may_create(role: str, connection: BaseDatabaseWrapper) -> Iterator[str]:
+    ((in_schema, temporary),) = _rows(
+        connection,
+        "SELECT has_schema_privilege(%s, %s, 'CREATE'), has_database_privilege(%s, current_database(), 'TEMPORARY')",
+        [role, SCHEMA, role],
+    )
+    if in_schema:
+        yield f"The role {role!r} may make things in the schema {SCHEMA}."
+    if temporary:
+        yield f"The role {role!r} may make temporary tables."
+
+
+def _rows(connection: BaseDatabaseWrapper, statement: str, values: Sequence[Any]) -> list[tuple]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, list(values))
+        return list(cursor.fetchall())
