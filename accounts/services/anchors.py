@@ -44,7 +44,7 @@ def written(anchor: Anchor, *, note: str = "") -> bytes:
 def read_anchor(content: bytes) -> Anchor:
     try:
         facts = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise AnchorUnreadable("It is not JSON.") from None
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         raise AnchorUnreadable(f"It is not an anchor of format {FORMAT}.")
