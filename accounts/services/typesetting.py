@@ -84,6 +84,7 @@ def table(rows: Sequence[Sequence[Flowable]], widths: Sequence[float], *, head: 
     """A table that goes on over pages, also inside of a row."""
     rules = TableStyle(
         [
+            ("FONTNAME", (0, 0), (-1, -1), "Vera"),
             ("VALIGN", (0, 0), (-1, -1), "TOP"),
             ("LINEBELOW", (0, 0), (-1, -1), 0.4, RULE),
             ("LEFTPADDING", (0, 0), (-1, -1), 0),
