@@ -21,7 +21,10 @@ def text_of(pdf: bytes) -> str:
 
 
 def _stream(body: bytes) -> bytes:
-    content = body.partition(b"stream")[2].rpartition(b"endstream")[0].strip(b"\r\n")
+    head, _, rest = body.partition(b"stream\n")
+    length = re.search(rb"/Length (\d+)", head)
+    assert length
+    content = rest[: int(length[1])]
     if b"/ASCII85Decode" in body:
         content = base64.a85decode(content.strip().removesuffix(b"~>"))
     return zlib.decompress(content)
@@ -30,8 +33,8 @@ def _stream(body: bytes) -> bytes:
 def _letters(objects: dict[int, bytes], place: int) -> dict[int, str]:
     found = re.search(rb"/ToUnicode (\d+) 0 R", objects[place])
     assert found, "A font without a table of its letters cannot be searched or copied from."
-    table = _stream(objects[int(found[1])]).partition(b"beginbfrange")[2]
-    rows = re.findall(rb"<(\w+)> <\w+> \[?<(\w+)>", table)
+    table = _stream(objects[int(found[1])]).partition(b"beginbfchar")[2]
+    rows = re.findall(rb"<(\w+)> <(\w+)>", table)
     return {int(code, 16): bytes.fromhex(letter.decode()).decode("utf-16-be") for code, letter in rows}
 
 

@@ -372,8 +372,8 @@ class TestPages:
 
         assert "delayed" in signed_in(signature.user).get(reverse("profile")).content.decode()
 
-    def test_a_maintainer_sees_how_far_it_is_and_has_it_too(self, signature: Signature) -> None:
-        client = maintainer()
+    def test_a_maintainer_sees_how_far_it_is_and_has_it_too(self, signature: Signature, client: Client) -> None:
+        maintainer(client)
         row = reverse("admin:accounts_signature_change", args=[signature.pk])
         file = reverse("admin:accounts_signature_receipt", args=[signature.pk])
         assert "is being made" in client.get(row).content.decode()
@@ -386,9 +386,9 @@ class TestPages:
         assert document.sha256 in re.sub(r"<[^>]*>|\s", "", page)
         assert client.get(file).content == bytes(document.content or b"")
 
-    def test_a_maintainer_who_may_not_see_signatures_has_none(self, signature: Signature) -> None:
+    def test_a_maintainer_who_may_not_see_signatures_has_none(self, signature: Signature, client: Client) -> None:
         make_all_receipts()
-        client = maintainer(StaffFactory(is_superuser=False))
+        maintainer(client, is_superuser=False)
 
         assert client.get(reverse("admin:accounts_signature_receipt", args=[signature.pk])).status_code == 403
 
