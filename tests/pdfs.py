@@ -5,7 +5,7 @@ import re
 import zlib
 
 OBJECT = re.compile(rb"(\d+) 0 obj\s(.*?)endobj", re.DOTALL)
-SHOWN = re.compile(rb"/(F\d+\+\d+) [\d.]+ Tf|\(((?:[^()\\]|\\.)*)\) Tj|(T\*)", re.DOTALL)
+SHOWN = re.compile(rb"/(F\d+\+\d+) [\d.]+ Tf|\(((?:[^()\\]|\\.)*)\) Tj|(T\*|ET\b)", re.DOTALL)
 
 
 def pages_of(pdf: bytes) -> list[str]:

@@ -25,7 +25,7 @@ INK, RULE = HexColor("#1a1a1a"), HexColor("#b8b8b8")
 FACES = (("Vera", 0, 0), ("VeraBd", 1, 0), ("VeraIt", 0, 1), ("VeraBI", 1, 1))
 FOLDER = Path(reportlab.__file__).parent / "fonts"
 # Deeper than this, lists stand no further to the right, or nothing would be left of the line.
-INDENT, DEEPEST = 14, 8
+INDENT, DEEPEST = 18, 8
 # A table with more columns is set as lines of text: no letter would fit into one.
 COLUMNS = 8
 HEADINGS = {"h2": 13, "h3": 11, "h4": 10, "h5": 9.5, "h6": 9.5}

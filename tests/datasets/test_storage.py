@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TypedDict
+from typing import Any, TypedDict
 from unittest import mock
 from urllib.parse import parse_qs, urlsplit
 
@@ -257,11 +257,11 @@ class TestLocked:
 
     UNTIL = datetime(2036, 11, 25, 12, tzinfo=UTC)
 
-    def sent(self, bucket: Bucket) -> AWSPreparedRequest:
+    def sent(self, bucket: Bucket) -> Any:
         """The signed request, caught at the edge."""
-        caught: list[AWSPreparedRequest] = []
+        caught: list[Any] = []
 
-        def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        def answer(request: AWSPreparedRequest, **_: object) -> Any:
             caught.append(request)
             raw = SimpleNamespace(stream=lambda: iter([b""]))
             headers = {"ETag": '"an-etag"', "x-amz-version-id": "a-version"}
