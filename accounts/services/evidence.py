@@ -75,6 +75,11 @@ def commit_values(signature: Signature) -> dict[str, str]:
 
 
 def hash_record(signature: Signature) -> str:
+    return hashlib.sha256(record_of(signature)).hexdigest()
+
+
+def record_of(signature: Signature) -> bytes:
+    """What is hashed. It holds no personal value, so that all of the records may be handed to anybody."""
     record = {
         "format": FORMAT,
         "previous": signature.previous_hash,
@@ -85,7 +90,14 @@ def hash_record(signature: Signature) -> str:
         "signed_at": _written(signature.signed_at),
         "commitments": signature.commitments,
     }
-    return hashlib.sha256(canonical(record)).hexdigest()
+    return canonical(record)
+
+
+def records() -> Iterator[bytes]:
+    """Every record in order, as it was hashed."""
+    with transaction.atomic():
+        for signature in Signature.objects.order_by("pk").iterator(chunk_size=1000):
+            yield record_of(signature)
 
 
 def canonical(record: Mapping[str, Any]) -> bytes:

@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.test import Client
 from django.urls import reverse
@@ -137,6 +138,17 @@ def test_who_has_no_password_but_an_app_is_asked_for_its_code(dataset: Dataset, 
     assert urlsplit(asked).path == reverse("mfa_reauthenticate")
     client.post(asked, {"code": code_of(secret), "next": agreement(dataset)})
     assert is_signed(user)
+
+
+def test_who_has_a_passkey_alone_is_asked_for_it(dataset: Dataset, user: User) -> None:
+    user.set_unusable_password()
+    user.save()
+    Authenticator.objects.create(user=user, type=Authenticator.Type.WEBAUTHN, data={"name": "Laptop", "credential": {}})
+
+    answer = send(signed_in(user, ago=STALE), dataset)
+
+    assert asked_at(answer) == reverse("mfa_reauthenticate_webauthn")
+    assert not is_signed(user)
 
 
 def test_a_form_that_is_not_whole_is_corrected_before_anybody_is_asked(dataset: Dataset, user: User) -> None:
