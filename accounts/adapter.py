@@ -20,6 +20,7 @@ from qrcode.image.svg import SvgPathFillImage
 
 from accounts.address import client_address
 from accounts.forms.kept import forget, keep_reset
+from accounts.freshness import note_sign_in
 from accounts.mail import mint_code, queue
 from accounts.models import User
 from accounts.seals import seal, unseal
@@ -63,6 +64,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def login(self, request: HttpRequest, user: User) -> None:
         forget(request)
         super().login(request, user)
+        note_sign_in(request)
 
     # What these return is kept in the session and handed to send_mail and to the forms as "the code". It is the nonce:
     # neither sessions nor mail rows hold a code. accounts.forms.codes compares with what the nonce makes.

@@ -31,3 +31,7 @@ class ServerDown(MailDelayed):
 
 class Obsolete(Exception):
     """A mail has nothing to say any more: its row is done without being sent. str() says why."""
+
+
+class AnchorUnreadable(Exception):
+    """What was given as an anchor of the chain is none. str() says what is wrong with it."""

@@ -17,8 +17,8 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from accounts.mail import deliver_due
-from accounts.models import OutgoingMail
-from accounts.services import agreements, mails
+from accounts.models import OutgoingMail, Receipt
+from accounts.services import agreements, mails, receipts
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +61,15 @@ def send_mails() -> None:
     """Deliver what is due, for a while."""
     if deliver_due(seconds=RUN_SECONDS):
         hint(send_mails)
+
+
+@swept_by(lambda: Receipt.objects.due().exists())
+@shared_task(ignore_result=True)
+def make_receipts() -> None:
+    """Make the receipts of new signatures, for a while, and have them mailed."""
+    if receipts.make_receipts(seconds=RUN_SECONDS):
+        hint(make_receipts)
+    hint(send_mails)
 
 
 @shared_task(ignore_result=True)

@@ -18,7 +18,7 @@ from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
@@ -26,10 +26,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from accounts.acts import act_from
+from accounts.answers import pdf_answer
 from accounts.forms.kept import Kept, asked_resets, forget, keep, kept
 from accounts.forms.profile import ProfileForm, profile_of
 from accounts.models import Signature, User
 from accounts.services.codes import CodePurpose, end_codes
+from accounts.services.receipts import stored_document
 from accounts.services.registration import complete_profile, end_sessions, export_my_data, register
 
 
@@ -58,7 +60,10 @@ def profile(request: Signed) -> HttpResponse:
         "factors": Authenticator.objects.filter(user=user).order_by("pk"),
         "providers": get_provider_adapter().list_providers(request),
         "connected": SocialAccount.objects.filter(user=user).order_by("pk"),
-        "signatures": Signature.objects.filter(user=user).select_related("version__agreement").latest_first(),
+        "signatures": Signature.objects.filter(user=user)
+        .select_related("version__agreement")
+        .with_receipts()
+        .latest_first(),
     }
     return render(request, "accounts/profile.html", context)
 
@@ -70,6 +75,29 @@ def my_data(request: Signed) -> HttpResponse:
     response = JsonResponse(export_my_data(request.user), json_dumps_params={"indent": 2, "ensure_ascii": False})
     response["Content-Disposition"] = 'attachment; filename="my-data.json"'
     return response
+
+
+@login_required
+@never_cache
+@require_GET
+def receipt(request: Signed, pk: int) -> HttpResponse:
+    """The document of one's own signature, as it was mailed."""
+    document = stored_document(get_object_or_404(Signature, pk=pk, user=request.user))
+    if document is None:
+        messages.info(request, "This receipt is being made. It comes by mail, and then it is here, too.")
+        return redirect("profile")
+    return pdf_answer(document)
+
+
+@login_required
+@never_cache
+@require_GET
+def sign_in_again(request: Signed) -> HttpResponse:
+    """For who has neither password nor second factor: the provider says once more who it is."""
+    connected = set(SocialAccount.objects.filter(user=request.user).values_list("provider", flat=True))
+    ways = [provider for provider in get_provider_adapter().list_providers(request) if provider.id in connected]
+    context = {"ways": ways, "next": get_next_redirect_url(request) or reverse("profile")}
+    return render(request, "accounts/sign_in_again.html", context)
 
 
 @act_from(lambda: reverse("profile"))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from accounts.mail import Content, Obsolete, renders
+from accounts.mail import Attachment, Content, Obsolete, renders
 from accounts.models import OutgoingMail, Signature
 from datasets.models import AccessGrant, AccessRequest, Archive, DownloadLink, Release
 from datasets.services.access.reminders import ends_on
@@ -44,7 +44,7 @@ def link_mail(mail: OutgoingMail) -> Content:
         "command": commands_for(files)["script"],
         "groups": grouped(files.files),
     }
-    return Content(context, [("commands.txt", as_commands(files))])
+    return Content(context, [Attachment("commands.txt", as_commands(files))])
 
 
 @renders("access/requested")

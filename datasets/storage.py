@@ -4,6 +4,7 @@ Presigned URLs are made with botocore's own query signer, called directly: the s
 generate_presigned_url for the same moment, without the client's events, rule sets and validation around it.
 """
 
+import base64
 import hmac
 import logging
 import re
@@ -168,6 +169,25 @@ class Bucket:
             answer = self.client.head_object(Bucket=self.name, Key=key, **wanted)
         return ObjectFacts(answer["ContentLength"], answer["ETag"].strip('"'), answer.get("VersionId", ""))
 
+    def put_locked(self, key: str, body: bytes, *, retain_until: datetime) -> ObjectFacts:
+        """Store an object that nobody may change or delete before that day, the owner of the account included.
+
+        The bucket must have been made with object lock. One without refuses this in S3; the embedded server ignores
+        the lock and keeps no versions, so that its answer names none."""
+        checksum = base64.b64encode(sha256(body).digest()).decode()
+        with named_errors():
+            answer = self.client.put_object(
+                Bucket=self.name,
+                Key=key,
+                Body=body,
+                ContentType="application/json",
+                # S3 takes a lock only with a checksum of what is locked.
+                ChecksumSHA256=checksum,
+                ObjectLockMode="COMPLIANCE",
+                ObjectLockRetainUntilDate=retain_until,
+            )
+        return ObjectFacts(len(body), answer["ETag"].strip('"'), answer.get("VersionId", ""))
+
     def reachable(self) -> bool:
         """Whether the bucket answers to our credentials, within a few seconds."""
         try:
@@ -210,6 +230,17 @@ def bucket() -> Bucket:
     )
 
 
-@lru_cache(maxsize=2)
+def evidence_bucket() -> Bucket:
+    """The bucket for anchors of the chain of signatures, in the same place and with the same credentials."""
+    return _bucket(
+        settings.EVIDENCE_BUCKET_NAME,
+        settings.BUCKET_REGION,
+        settings.BUCKET_ENDPOINT_URL,
+        settings.BUCKET_ACCESS_KEY_ID,
+        settings.BUCKET_SECRET_ACCESS_KEY,
+    )
+
+
+@lru_cache(maxsize=4)
 def _bucket(name: str, region: str, endpoint_url: str, key_id: str, secret: str) -> Bucket:
     return Bucket(name, region=region, endpoint_url=endpoint_url, key_id=key_id, secret=secret)

@@ -2,8 +2,9 @@
 
 from celery import shared_task
 
-from accounts.tasks import hint, send_mails
-from datasets.services import access, downloads
+from accounts.tasks import RUN_SECONDS, hint, send_mails, swept_by
+from datasets.models import EvidenceAnchor
+from datasets.services import access, anchors, downloads
 
 
 @shared_task(ignore_result=True)
@@ -15,3 +16,17 @@ def remind_of_ends() -> None:
 @shared_task(ignore_result=True)
 def blank_addresses() -> None:
     downloads.blank_addresses()
+
+
+@shared_task(ignore_result=True)
+def anchor_evidence() -> None:
+    """Today's anchor of the chain of signatures, once."""
+    anchors.plan_anchor()
+    hint(make_anchors)
+
+
+@swept_by(lambda: EvidenceAnchor.objects.due().exists())
+@shared_task(ignore_result=True)
+def make_anchors() -> None:
+    if anchors.make_anchors(seconds=RUN_SECONDS):
+        hint(make_anchors)

@@ -15,7 +15,7 @@ from types import FrameType
 
 import pytest
 
-from portal.embedded.stack import Stack
+from portal.embedded.stack import Stack, evidence_bucket
 
 # Where the workers find the folder of the stack that the controller started.
 FOLDER = "TEST_STACK_FOLDER"
@@ -58,8 +58,10 @@ def _take_own_share(worker: str) -> None:
     number = int(worker.removeprefix("gw")) + 1
     address, _slash, _database = os.environ["REDIS_URL"].rpartition("/")
     bucket = f"{BUCKET}-{worker}"
-    (Path(os.environ[FOLDER]) / "bucket" / bucket).mkdir(mode=0o700, exist_ok=True)
-    os.environ |= {"REDIS_URL": f"{address}/{number}", "BUCKET_NAME": bucket}
+    evidence = evidence_bucket(bucket)
+    for name in (bucket, evidence):
+        (Path(os.environ[FOLDER]) / "bucket" / name).mkdir(mode=0o700, exist_ok=True)
+    os.environ |= {"REDIS_URL": f"{address}/{number}", "BUCKET_NAME": bucket, "EVIDENCE_BUCKET_NAME": evidence}
 
 
 def pytest_unconfigure() -> None:

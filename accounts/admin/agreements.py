@@ -5,10 +5,12 @@ import re
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -20,11 +22,19 @@ from accounts.admin.history import history
 from accounts.admin.lists import period
 from accounts.admin.marks import hash_groups, link_to, sentences, state, yes
 from accounts.admin.pages import HouseAdmin, ReadOnlyAdmin, Table, shown_below
+from accounts.answers import pdf_answer
 from accounts.exceptions import MoveNotAllowed
-from accounts.models import Agreement, AgreementVersion, Signature, User
+from accounts.models import Agreement, AgreementVersion, Receipt, Signature, User
 from accounts.services.agreements import current_version, exact_text, planned_day, publish_version
 from accounts.services.exports import export_signatures
+from accounts.services.receipts import stored_document
 
+RECEIPT_STATES = {
+    "waiting": "is being made",
+    "running": "is being made",
+    "done": "forgotten with its person",
+    "failed": "could not be made; the row of work says why",
+}
 RECORD_HASH = re.compile(r"[0-9a-fA-F]{64}")
 
 PUBLISH = Decision(
@@ -246,8 +256,21 @@ class SignatureAdmin(ExportingAdmin, ReadOnlyAdmin):
     export = Export("signatures", export_signatures)
     fields = [
         *("signed_at", "typed_name", "email", "user", "version", "ticked", "address", "agent"),
-        *("text_hash", "shown_hash", "before_hash", "record_hash_groups"),
+        *("text_hash", "shown_hash", "before_hash", "record_hash_groups", "receipt_file"),
     ]
+
+    def get_urls(self) -> list[URLPattern]:
+        file = path("<int:pk>/receipt.pdf", self.admin_site.admin_view(self.receipt), name="accounts_signature_receipt")
+        return [file, *super().get_urls()]
+
+    def receipt(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        document = stored_document(get_object_or_404(Signature, pk=pk))
+        if document is None:
+            self.message_user(request, "There is no document to show.", messages.WARNING)
+            return HttpResponseRedirect(reverse("admin:accounts_signature_change", args=[pk]))
+        return pdf_answer(document)
 
     def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
         if RECORD_HASH.fullmatch(term):
@@ -273,6 +296,15 @@ class SignatureAdmin(ExportingAdmin, ReadOnlyAdmin):
     @admin.display(description="hash of the record before")
     def before_hash(self, row: Signature) -> SafeString:
         return hash_groups(row.previous_hash)
+
+    @admin.display(description="receipt")
+    def receipt_file(self, row: Signature) -> str | SafeString:
+        document = stored_document(row)
+        if document is None:
+            state = Receipt.objects.filter(signature=row).values_list("state", flat=True).first()
+            return RECEIPT_STATES.get(state or "", "not recorded")
+        address = reverse("admin:accounts_signature_receipt", args=[row.pk])
+        return format_html('<a href="{}">PDF</a>, SHA-256 {}', address, hash_groups(document.sha256))
 
     @admin.display(description="hash of the record")
     def record_hash_groups(self, row: Signature) -> SafeString:

@@ -5,11 +5,12 @@ from accounts.mail.account import CODE_LIFETIME
 from accounts.mail.codes import code_of, mint_code
 from accounts.mail.courier import Courier
 from accounts.mail.delivery import deliver_due, deliver_next
-from accounts.mail.outbox import Content, queue, renders
+from accounts.mail.outbox import Attachment, Content, queue, renders
 from accounts.mail.receipts import receipt
 
 __all__ = [
     "CODE_LIFETIME",
+    "Attachment",
     "Content",
     "Courier",
     "Obsolete",

@@ -14,7 +14,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.template import Context, Engine, loader
 from django.utils.encoding import punycode
 
-from accounts.mail.outbox import RENDERERS
+from accounts.mail.outbox import RENDERERS, Attachment
 from accounts.mail.styles import with_styles
 from accounts.models import OutgoingMail
 
@@ -36,7 +36,7 @@ class Letter(EmailMultiAlternatives):
     addresses: Mapping[str, Address]
     text: str
     html: str
-    enclosed: Sequence[tuple[str, str]]
+    enclosed: Sequence[Attachment]
 
     def message(self) -> Wire:  # type: ignore[override]
         message = Wire(policy=SMTP)
@@ -44,9 +44,17 @@ class Letter(EmailMultiAlternatives):
             message[name] = value
         message.set_content(self.text, cte=_encoding(self.text))
         message.add_alternative(self.html, subtype="html", cte=_encoding(self.html))
-        for name, text in self.enclosed:
-            message.add_attachment(text, filename=name, cte=_encoding(text))
+        for file in self.enclosed:
+            _enclose(message, file)
         return message
+
+
+def _enclose(message: Wire, file: Attachment) -> None:
+    if isinstance(file.content, bytes):
+        kind, _, subtype = file.type.partition("/")
+        message.add_attachment(file.content, maintype=kind, subtype=subtype, filename=file.name)
+    else:
+        message.add_attachment(file.content, filename=file.name, cte=_encoding(file.content))
 
 
 def _encoding(text: str) -> str:
@@ -81,8 +89,8 @@ def letter(mail: OutgoingMail) -> Letter:
     made.enclosed = content.attachments
     # Django's own fields say the same, for backends that keep the mail rather than send it.
     made.attach_alternative(made.html, "text/html")
-    for file_name, lines in content.attachments:
-        made.attach(file_name, lines, "text/plain")
+    for file in content.attachments:
+        made.attach(*file)
     return made
 
 

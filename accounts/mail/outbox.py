@@ -2,17 +2,25 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from accounts.models import OutgoingMail, User
 
 
+class Attachment(NamedTuple):
+    """A file that travels along: text, or bytes of a type that is named."""
+
+    name: str
+    content: str | bytes
+    type: str = "text/plain"
+
+
 @dataclass(frozen=True)
 class Content:
-    """What a mail says: its templates' context, and attachments as (file name, text)."""
+    """What a mail says: its templates' context, and the files with it."""
 
     context: Mapping[str, Any] = field(default_factory=dict)
-    attachments: Sequence[tuple[str, str]] = ()
+    attachments: Sequence[Attachment] = ()
 
 
 Renderer = Callable[[OutgoingMail], Content]

@@ -3,7 +3,18 @@
 from accounts.models.agreements import Agreement, AgreementVersion, Signature
 from accounts.models.leases import Lease
 from accounts.models.mails import OutgoingMail
+from accounts.models.receipts import Receipt, ReceiptDocument
 from accounts.models.users import User
 from accounts.models.work import Work
 
-__all__ = ["Agreement", "AgreementVersion", "Lease", "OutgoingMail", "Signature", "User", "Work"]
+__all__ = [
+    "Agreement",
+    "AgreementVersion",
+    "Lease",
+    "OutgoingMail",
+    "Receipt",
+    "ReceiptDocument",
+    "Signature",
+    "User",
+    "Work",
+]

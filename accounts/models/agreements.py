@@ -7,7 +7,7 @@ from typing import Self
 import pgtrigger
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import BooleanField, ExpressionWrapper, F, Q
 from django.utils import timezone
 
 from accounts.models.evidence import never_emptied, tracked
@@ -116,6 +116,11 @@ class AgreementVersion(models.Model):
 class SignatureQuerySet(models.QuerySet["Signature"]):
     def latest_first(self) -> Self:
         return self.order_by("-id")
+
+    def with_receipts(self) -> Self:
+        """With how far the receipt is (`receipt_state`) and whether its document can be had (`has_receipt`)."""
+        kept = ExpressionWrapper(Q(receipt__document__content__isnull=False), output_field=BooleanField())
+        return self.annotate(receipt_state=F("receipt__state"), has_receipt=kept)
 
 
 class Signature(models.Model):

@@ -124,8 +124,8 @@ class Work(models.Model):
         """Hold the row for longer; False when it is no longer held."""
         return self._settle(leased_until=Now() + lease)
 
-    def finish(self, state: str, *, reason: str = "") -> bool:
-        return self._settle(state=state, reason=reason, leased_until=None, finished_at=Now())
+    def finish(self, state: str, *, reason: str = "", **values: Any) -> bool:
+        return self._settle(state=state, reason=reason, leased_until=None, finished_at=Now(), **values)
 
     def postpone(self, *, reason: str, base: timedelta, ceiling: timedelta, **values: Any) -> bool:
         """Wait for another attempt: exponential back-off, of which half is jitter, never longer than the ceiling."""

@@ -11,8 +11,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from accounts.exceptions import MoveNotAllowed, NameUnusable, StatementsMissing, VersionReplaced
-from accounts.mail import queue
-from accounts.models import Agreement, AgreementVersion, Signature, User
+from accounts.models import Agreement, AgreementVersion, Receipt, Signature, User
 from accounts.services.evidence import GENESIS, commit_values, hash_record, new_salt, plain_address, verify_chain
 from accounts.services.rendering import Rendered, rendered
 from accounts.text import has_unseen, one_line, only_seen, paragraphs
@@ -189,7 +188,8 @@ def sign_agreement(
     address: str | None,
     agent: str,
 ) -> Signature:
-    """One signature a person and version, however often it is sent; a receipt by mail.
+    """One signature a person and version, however often it is sent; its receipt is made by a worker, for that takes
+    longer than the chain's lock may be held (accounts.services.receipts).
 
     `statements` are the sentences that were ticked. See accounts.services.evidence for what the record says.
     """
@@ -216,7 +216,7 @@ def sign_agreement(
             rendered_sha256=rendered(version).sha256,
         )
         _append(signature)
-        queue("agreement/receipt", user=user, once=f"receipt:{signature.pk}", signature=signature.pk)
+        Receipt.objects.create(signature=signature)
         return signature
 
 

@@ -24,12 +24,15 @@ import hmac
 import ipaddress
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from accounts.models import AgreementVersion, Signature
+from django.db import transaction
+
+from accounts.models import AgreementVersion, Receipt, Signature
+from accounts.services.anchors import Anchor
 
 FORMAT = 1
 GENESIS = "0" * 64
@@ -38,9 +41,9 @@ PERSONAL_FIELDS = ("user", "typed_name", "email", "address", "agent")
 
 @dataclass(frozen=True)
 class BadRecord:
-    """The first signature at which the chain does not hold, and why."""
+    """The first signature at which the chain does not hold, and why; without a number when it is one that is gone."""
 
-    pk: int
+    pk: int | None
     reason: str
 
 
@@ -51,6 +54,14 @@ class Chain:
     count: int
     head: str
     bad: BadRecord | None
+
+
+# Told how many records were read so far.
+Progress = Callable[[int], None]
+
+
+def quiet(_count: int) -> None:
+    """Say nothing."""
 
 
 def new_salt() -> str:
@@ -64,6 +75,11 @@ def commit_values(signature: Signature) -> dict[str, str]:
 
 
 def hash_record(signature: Signature) -> str:
+    return hashlib.sha256(record_of(signature)).hexdigest()
+
+
+def record_of(signature: Signature) -> bytes:
+    """What is hashed. It holds no personal value, so that all of the records may be handed to anybody."""
     record = {
         "format": FORMAT,
         "previous": signature.previous_hash,
@@ -74,30 +90,83 @@ def hash_record(signature: Signature) -> str:
         "signed_at": _written(signature.signed_at),
         "commitments": signature.commitments,
     }
-    return hashlib.sha256(canonical(record)).hexdigest()
+    return canonical(record)
+
+
+def records() -> Iterator[bytes]:
+    """Every record in order, as it was hashed."""
+    with transaction.atomic():
+        for signature in Signature.objects.order_by("pk").iterator(chunk_size=1000):
+            yield record_of(signature)
 
 
 def canonical(record: Mapping[str, Any]) -> bytes:
     return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def examine_chain() -> Chain:
-    """Read every signature in order, up to the first that does not hold."""
-    texts = {
-        pk: hashlib.sha256(text.encode()).hexdigest() for pk, text in AgreementVersion.objects.values_list("pk", "text")
-    }
-    count, head = 0, GENESIS
-    for signature in Signature.objects.order_by("pk").iterator(chunk_size=1000):
-        reason = next(_faults(signature, head, texts), "")
-        if reason:
-            return Chain(count=count, head=head, bad=BadRecord(pk=signature.pk, reason=reason))
-        count, head = count + 1, signature.record_hash
+def examine_chain(*, anchor: Anchor | None = None, progress: Progress = quiet) -> Chain:
+    """Read every signature in order, up to the first that does not hold, in one snapshot and little memory."""
+    with transaction.atomic():
+        texts = dict(_hashed_texts())
+        count, head = 0, GENESIS
+        for signature in Signature.objects.order_by("pk").iterator(chunk_size=1000):
+            reason = next(_faults(signature, head, texts), "") or _lost_anchor(anchor, count + 1, signature.record_hash)
+            if reason:
+                return Chain(count=count, head=head, bad=BadRecord(pk=signature.pk, reason=reason))
+            count, head = count + 1, signature.record_hash
+            progress(count)
+    if anchor is not None and count < anchor.count:
+        return Chain(count=count, head=head, bad=BadRecord(pk=None, reason=_cut(anchor, count)))
     return Chain(count=count, head=head, bad=None)
 
 
 def verify_chain() -> BadRecord | None:
     """The first signature that does not hold, or None when all of them do."""
     return examine_chain().bad
+
+
+def verify_documents(*, progress: Progress = quiet) -> BadRecord | None:
+    """The first signature whose receipt is not the one that was made for it. One that is still being made is none."""
+    rows = Signature.objects.order_by("pk").values_list(
+        "pk", "receipt__state", "receipt__reason", "receipt__document__sha256", "receipt__document__content"
+    )
+    with transaction.atomic():
+        # Few at a time: each row brings a whole document.
+        for count, (pk, state, reason, sha256, content) in enumerate(rows.iterator(chunk_size=50), start=1):
+            fault = _document_fault(state, reason, sha256, content)
+            if fault:
+                return BadRecord(pk=pk, reason=fault)
+            progress(count)
+    return None
+
+
+def _document_fault(state: str | None, reason: str, sha256: str | None, content: bytes | memoryview | None) -> str:
+    if state is None:
+        return "its receipt is gone"
+    if sha256 is None:
+        # A receipt that needed no document says why.
+        return "the document of its receipt is gone" if state == Receipt.State.DONE and not reason else ""
+    if content is not None and hashlib.sha256(content).hexdigest() != sha256:
+        return "the document of its receipt is not the one that was mailed"
+    return ""
+
+
+def _hashed_texts() -> Iterator[tuple[int, str]]:
+    for pk, text in AgreementVersion.objects.values_list("pk", "text").iterator(chunk_size=10):
+        yield pk, hashlib.sha256(text.encode()).hexdigest()
+
+
+def _lost_anchor(anchor: Anchor | None, place: int, record_hash: str) -> str:
+    if anchor is None or place != anchor.count or record_hash == anchor.head:
+        return ""
+    return f"record {place:,} has another hash than the one that was anchored on {anchor.moment:%Y-%m-%d}"
+
+
+def _cut(anchor: Anchor, count: int) -> str:
+    return (
+        f"the chain ends after {count:,} records, and {anchor.count:,} were anchored on {anchor.moment:%Y-%m-%d}: "
+        f"{anchor.count - count:,} at its end were cut off"
+    )
 
 
 def _faults(signature: Signature, head: str, texts: Mapping[int, str]) -> Iterator[str]:

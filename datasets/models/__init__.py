@@ -1,6 +1,7 @@
 """What is distributed, who may have it, and what was handed out."""
 
 from datasets.models.access import AccessGrant, AccessRequest
+from datasets.models.anchors import EvidenceAnchor
 from datasets.models.catalog import Archive, Dataset, Release, Volume
 from datasets.models.downloads import DownloadLink, DownloadRecord
 
@@ -11,6 +12,7 @@ __all__ = [
     "Dataset",
     "DownloadLink",
     "DownloadRecord",
+    "EvidenceAnchor",
     "Release",
     "Volume",
 ]

@@ -1,19 +1,22 @@
 """The agreement: read by everybody, signed by who is signed in."""
 
 from typing import cast
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.address import client_address
 from accounts.exceptions import NameUnusable, StatementsMissing, VersionReplaced
+from accounts.freshness import ask_again, can_show_again, is_fresh
 from accounts.models import AgreementVersion
 from accounts.services.agreements import current_version, rendered
-from accounts.tasks import hint, send_mails
+from accounts.tasks import hint, make_receipts, send_mails
 from datasets.exceptions import MoveNotAllowed, ProfileIncomplete, SignatureNeeded
 from datasets.forms import SignForm, is_for
 from datasets.models import Dataset
@@ -42,7 +45,17 @@ def agreement_page(request: HttpRequest, slug: str) -> HttpResponseBase:
     form = SignForm(request.POST, version=version, profile_name=request.user.name)
     if not form.is_valid():
         return show_agreement(request, dataset, version, form)
+    if not is_fresh(request):
+        return show_again(request, dataset)
     return sign(cast(PersonalRequest, request), dataset, version, form)
+
+
+def show_again(request: HttpRequest, dataset: Dataset) -> HttpResponseBase:
+    """Nothing is signed in a session that was left open: first the person shows again who they are."""
+    if can_show_again(request):
+        ask_again()
+    address = reverse("agreement", args=[dataset.slug])
+    return redirect(f"{reverse('sign_in_again')}?{urlencode({'next': address})}")
 
 
 def sign(request: PersonalRequest, dataset: Dataset, version: AgreementVersion, form: SignForm) -> HttpResponseBase:
@@ -64,6 +77,7 @@ def sign(request: PersonalRequest, dataset: Dataset, version: AgreementVersion, 
     except (NameUnusable, StatementsMissing, MoveNotAllowed) as error:
         form.add_error(None, str(error))
         return show_agreement(request, dataset, version, form)
+    hint(make_receipts)
     hint(send_mails)
     messages.success(request, f"You signed version {version.number}. {told(dataset, outcome)}")
     return redirect(downloads_address(dataset))

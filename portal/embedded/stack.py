@@ -19,6 +19,11 @@ PORTS = ("postgres", "valkey", "bucket", "smtp", "mail_page")
 BUCKET = "portal"
 
 
+def evidence_bucket(name: str) -> str:
+    """Beside the bucket of the data, one for the anchors of the signatures."""
+    return f"{name}-evidence"
+
+
 def quiet(_sentence: str) -> None:
     """Say nothing."""
 
@@ -114,6 +119,7 @@ class Stack:
             "DATABASE_OWNER_URL": "",
             "REDIS_URL": self._valkey().url(),
             "BUCKET_NAME": self.buckets[0],
+            "EVIDENCE_BUCKET_NAME": evidence_bucket(self.buckets[0]),
             "BUCKET_REGION": REGION,
             "BUCKET_ENDPOINT_URL": bucket.url(),
             "BUCKET_ACCESS_KEY_ID": bucket.key_id,
@@ -139,7 +145,7 @@ class Stack:
         valkey.prepare()
         self.run(valkey.part())
         progress(f"Valkey answers on port {valkey.port}")
-        bucket.prepare(*self.buckets)
+        bucket.prepare(*self.buckets, evidence_bucket(self.buckets[0]))
         self.run(bucket.part())
         progress(f"The bucket answers on port {bucket.port}; its files are in {bucket.data}")
         self.run(self._mailsink())

@@ -131,6 +131,10 @@ BUCKET_REGION = env.str("BUCKET_REGION", default="us-east-1")
 BUCKET_ENDPOINT_URL = env.str("BUCKET_ENDPOINT_URL", default="")
 BUCKET_ACCESS_KEY_ID = env.str("BUCKET_ACCESS_KEY_ID", default="")
 BUCKET_SECRET_ACCESS_KEY = env.str("BUCKET_SECRET_ACCESS_KEY", default="")
+# A bucket made with object lock, for the daily anchors of the chain of signatures and for nothing else.
+EVIDENCE_BUCKET_NAME = env.str("EVIDENCE_BUCKET_NAME", default="")
+# As long as somebody may dispute a signature.
+EVIDENCE_RETENTION_DAYS = 3_653
 # How long a presigned URL may live, in seconds. An hour lets an aria2 connection take over another's range.
 SIGNED_LIFETIME = env.int("SIGNED_LIFETIME", default=3600)
 
@@ -172,6 +176,8 @@ CELERY_BEAT_SCHEDULE = {
     # A sweep that no worker took in time is of no use to the next one.
     "sweep": {"task": "accounts.tasks.sweep", "schedule": schedule(10), "options": {"expires": 10}},
     "require-agreements": {"task": "accounts.tasks.require_due_versions", "schedule": schedule(60)},
+    # Hourly, for a day that has its anchor is left alone, and one whose hour was missed is not.
+    "anchor-evidence": {"task": "datasets.tasks.anchor_evidence", "schedule": schedule(3600)},
     "remind": {"task": "datasets.tasks.remind_of_ends", "schedule": schedule(3600)},
     "clear-sessions": {"task": "accounts.tasks.clear_sessions", "schedule": schedule(86_400)},
     "blank-mail-addresses": {"task": "accounts.tasks.blank_mail_addresses", "schedule": schedule(86_400)},

@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 WEEK = 7 * 86_400
 # Parts whose defaults serve one machine only.
-NAMED_PARTS = ("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL", "BUCKET_NAME")
+NAMED_PARTS = ("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL", "BUCKET_NAME", "EVIDENCE_BUCKET_NAME")
 
 
 def problems(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -29,8 +29,7 @@ def problems(settings: Mapping[str, Any]) -> Iterator[str]:
     if not 60 <= settings["SIGNED_LIFETIME"] <= WEEK:
         yield "SIGNED_LIFETIME must be between 60 and 604800 seconds: SigV4 URLs live 7 days at most."
     yield from (f"{name} is missing." for name in NAMED_PARTS if not os.environ.get(name))
-    if bool(settings["BUCKET_ACCESS_KEY_ID"]) != bool(settings["BUCKET_SECRET_ACCESS_KEY"]):
-        yield "BUCKET_ACCESS_KEY_ID and BUCKET_SECRET_ACCESS_KEY go together: set both or neither."
+    yield from bucket_problems(settings)
     yield from link_key_problems(settings["LINK_KEYS"], secret)
     yield from database_problems(settings)
     if settings["TRUSTED_PROXY_COUNT"] < 1:
@@ -51,6 +50,13 @@ def database_problems(settings: Mapping[str, Any]) -> Iterator[str]:
 
 def is_weak(secret: str) -> bool:
     return len(secret) < 50 or len(set(secret)) < 5 or secret.startswith("django-insecure")
+
+
+def bucket_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    if settings["EVIDENCE_BUCKET_NAME"] and settings["EVIDENCE_BUCKET_NAME"] == settings["BUCKET_NAME"]:
+        yield "EVIDENCE_BUCKET_NAME is the bucket of the data: name one of its own, made with object lock."
+    if bool(settings["BUCKET_ACCESS_KEY_ID"]) != bool(settings["BUCKET_SECRET_ACCESS_KEY"]):
+        yield "BUCKET_ACCESS_KEY_ID and BUCKET_SECRET_ACCESS_KEY go together: set both or neither."
 
 
 def link_key_problems(keys: list[str], secret: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from accounts.mail.letters import clean_name, letter
-from accounts.mail.outbox import RENDERERS, Content
+from accounts.mail.outbox import RENDERERS, Attachment, Content
 from accounts.models import OutgoingMail, User
 from tests.letters import NAME, parsed, plain, register, text_of, wire
 
@@ -28,7 +28,7 @@ def mail_to(name: str = "Quiet Reader", address: str = "quiet@example.org") -> O
     return OutgoingMail(pk=7, template=NAME, to=address, user=User(name=name, email=address))
 
 
-def says(monkeypatch: pytest.MonkeyPatch, *attachments: tuple[str, str], **context: str) -> bytes:
+def says(monkeypatch: pytest.MonkeyPatch, *attachments: Attachment, **context: str) -> bytes:
     facts = {"title": "A test", "says": "It says this.", **context}
     monkeypatch.setitem(RENDERERS, NAME, lambda _mail: Content(facts, attachments))
     return wire(letter(mail_to()))
@@ -122,7 +122,7 @@ def test_text_has_single_empty_lines_where_a_condition_left_several() -> None:
 
 def test_ascii_commands_leave_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     command = "curl -fsSLO https://portal.example.org/get/Vt7Kq2xMZr4p/download.sh\nsh download.sh -j 4 --only='*=x'\n"
-    raw = says(monkeypatch, ("commands.txt", command))
+    raw = says(monkeypatch, Attachment("commands.txt", command))
     assert command.replace("\n", "\r\n").encode() in raw
     [attachment] = parsed(raw).iter_attachments()
     assert attachment.get_filename() == "commands.txt"
@@ -132,12 +132,25 @@ def test_ascii_commands_leave_as_they_are(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_long_and_foreign_lines_arrive_whole_in_short_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     long, foreign = "x" * 3000 + "\n", "Größe: 5 – 10 " * 200 + "\n"
-    raw = says(monkeypatch, ("long.txt", long), ("foreign.txt", foreign), says="ü" * 4000)
+    files = Attachment("long.txt", long), Attachment("foreign.txt", foreign)
+    raw = says(monkeypatch, *files, says="ü" * 4000)
     assert max(len(line) for line in raw.split(b"\r\n")) < 200
     assert raw.isascii()
     assert b"base64" not in raw
     contents = [part.get_content() for part in parsed(raw).iter_attachments()]
     assert [content.replace("\r\n", "\n") for content in contents] == [long, foreign]
+
+
+def test_bytes_arrive_as_they_were_under_their_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = bytes(range(256)) * 40
+    raw = says(monkeypatch, Attachment("receipt.pdf", content, "application/pdf"), Attachment("text.txt", "a text\n"))
+    pdf, text = parsed(raw).iter_attachments()
+    assert (pdf.get_content_type(), pdf.get_filename(), pdf.get_content()) == (
+        "application/pdf",
+        "receipt.pdf",
+        content,
+    )
+    assert text.get_content_type() == "text/plain"
 
 
 def test_international_domain_is_written_in_its_ascii_form() -> None:

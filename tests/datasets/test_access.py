@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.exceptions import StatementsMissing, VersionReplaced
-from accounts.models import OutgoingMail, Signature, User
+from accounts.models import OutgoingMail, Receipt, Signature, User
 from accounts.services.agreements import current_version
 from datasets.exceptions import MoveNotAllowed, ProfileIncomplete, SignatureNeeded
 from datasets.models import AccessGrant, AccessRequest, DownloadLink
@@ -33,6 +33,7 @@ from tests.access import (
     sign,
 )
 from tests.factories import ReleaseFactory, StaffFactory, UserFactory
+from tests.receipts import make_all_receipts
 from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +50,7 @@ def maintainer() -> User:
 
 
 def mails(template: str) -> int:
+    make_all_receipts()
     return OutgoingMail.objects.filter(template=template).count()
 
 
@@ -92,7 +94,8 @@ class TestSigning:
 
         assert (first.signature, first.grant) == (second.signature, second.grant)
         assert (first.opened, second.opened) == (True, False)
-        assert (Signature.objects.count(), AccessGrant.objects.count(), OutgoingMail.objects.count()) == (1, 1, 2)
+        assert (Signature.objects.count(), AccessGrant.objects.count(), OutgoingMail.objects.count()) == (1, 1, 1)
+        assert mails("agreement/receipt") == 1
 
     def test_nothing_is_kept_when_a_statement_is_missing(self, user: User) -> None:
         dataset = offered()
@@ -103,6 +106,7 @@ class TestSigning:
         assert not Signature.objects.exists()
         assert not AccessGrant.objects.exists()
         assert not OutgoingMail.objects.exists()
+        assert not Receipt.objects.exists()
 
     def test_an_incomplete_profile_says_what_is_missing(self) -> None:
         user = UserFactory(institution="", country="")

@@ -15,6 +15,7 @@ from datasets.services.catalog import withdraw_release
 from datasets.services.downloads import address_of, replace_link
 from tests.access import asked, granted, link_of, offered, publish_next, reviewed, set_end, sign
 from tests.factories import AgreementVersionFactory, ArchiveFactory, DatasetFactory, StaffFactory, UserFactory
+from tests.receipts import document_of, make_all_receipts
 
 pytestmark = pytest.mark.django_db
 
@@ -25,6 +26,7 @@ def user() -> User:
 
 
 def mail(template: str) -> OutgoingMail:
+    make_all_receipts()
     return OutgoingMail.objects.filter(template=template).latest("id")
 
 
@@ -44,10 +46,14 @@ class TestReceipt:
 
         found = letter(mail("agreement/receipt"))
 
-        [(name, text)] = attached(found).items()
+        (pdf_name, pdf), (name, text) = attached(found).items()
         assert found.subject == f"Receipt: {dataset.agreement}, version 1"
         assert text == signature.version.text
         assert name.endswith("-version-1.txt")
+        assert (pdf_name, pdf) == (
+            f"{dataset.agreement.slug}-version-1-receipt.pdf",
+            str(bytes(document_of(signature).content or b"")),
+        )
         for value in (signature.text_sha256, signature.record_hash, signature.typed_name, *signature.statements):
             assert value in found.body
 

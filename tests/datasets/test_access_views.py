@@ -28,6 +28,7 @@ from tests.factories import (
     StaffFactory,
     UserFactory,
 )
+from tests.sessions import signed_in
 from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
@@ -40,9 +41,7 @@ def user() -> User:
 
 @pytest.fixture
 def browser(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
+    return signed_in(user)
 
 
 def page(client: Client, address: str) -> str:
@@ -580,9 +579,7 @@ class TestActs:
 def test_two_tabs_that_sign_at_the_same_time_are_one_signature(user: User) -> None:
     dataset = offered()
     data = filled(dataset)
-    tabs = [Client() for _ in range(4)]
-    for tab in tabs:
-        tab.force_login(user)
+    tabs = [signed_in(user) for _ in range(4)]
 
     answers = at_once([partial(tab.post, agreement(dataset), data) for tab in tabs])
 

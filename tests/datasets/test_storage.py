@@ -1,16 +1,21 @@
 """The bucket's door: presigned URLs are boto3's own bytes, and what goes wrong has a name."""
 
+import base64
+import hashlib
+import re
 import threading
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypedDict
+from types import SimpleNamespace
+from typing import Any, TypedDict
 from unittest import mock
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.credentials import Credentials, RefreshableCredentials
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -18,7 +23,7 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from datasets.exceptions import BucketDown, ObjectMissing
-from datasets.storage import Bucket, bucket, disposition
+from datasets.storage import Bucket, bucket, disposition, evidence_bucket
 
 MOMENT = datetime(2026, 11, 22, 9, 5, 59, tzinfo=UTC)
 NAME = "knee_multicoil_val.tar.xz"
@@ -245,3 +250,57 @@ class TestRealBucket:
         for thread in threads:
             thread.join()
         assert len({id(one) for one in seen}) == 1
+
+
+class TestLocked:
+    """Object lock, as it is asked for: the embedded server ignores it, so the request itself is looked at."""
+
+    UNTIL = datetime(2036, 11, 25, 12, tzinfo=UTC)
+
+    def sent(self, bucket: Bucket) -> Any:
+        """The signed request, caught at the edge."""
+        caught: list[Any] = []
+
+        def answer(request: AWSPreparedRequest, **_: object) -> Any:
+            caught.append(request)
+            raw = SimpleNamespace(stream=lambda: iter([b""]))
+            headers = {"ETag": '"an-etag"', "x-amz-version-id": "a-version"}
+            return AWSResponse(str(request.url), 200, HeadersDict(headers), raw)  # type: ignore[arg-type]
+
+        bucket.client.meta.events.register("before-send.s3.PutObject", answer)
+        facts = bucket.put_locked("anchors/1.json", b"{}", retain_until=self.UNTIL)
+        assert facts == (2, "an-etag", "a-version")
+        return caught[0]
+
+    @pytest.mark.parametrize("endpoint_url", ["", "http://127.0.0.1:9000"])
+    def test_the_request_asks_for_compliance_until_the_day_and_signs_that(self, endpoint_url: str) -> None:
+        bucket = Bucket("evidence", region="eu-central-1", endpoint_url=endpoint_url, key_id="AKID", secret="s")
+
+        request = self.sent(bucket)
+
+        headers = {name.lower(): _text(value) for name, value in request.headers.items()}
+        assert headers["x-amz-object-lock-mode"] == "COMPLIANCE"
+        assert headers["x-amz-object-lock-retain-until-date"].startswith("2036-11-25T12:00:00")
+        assert headers["x-amz-checksum-sha256"] == base64.b64encode(hashlib.sha256(b"{}").digest()).decode()
+        assert request.body.read() == b"{}"
+        signed = re.search(r"SignedHeaders=([^,]*)", headers["authorization"])
+        assert signed
+        lock = {"x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date", "x-amz-checksum-sha256"}
+        assert lock <= set(signed[1].split(";"))
+
+    def test_it_reaches_a_bucket_of_its_own(self) -> None:
+        facts = evidence_bucket().put_locked("locked.json", b"{}", retain_until=self.UNTIL)
+
+        assert evidence_bucket().head("locked.json").etag == facts.etag
+        with pytest.raises(ObjectMissing):
+            bucket().head("locked.json")
+
+    def test_a_server_that_is_away_is_down(self, settings: Settings) -> None:
+        settings.BUCKET_ENDPOINT_URL = "http://127.0.0.1:9"
+
+        with pytest.raises(BucketDown):
+            evidence_bucket().put_locked("locked.json", b"{}", retain_until=self.UNTIL)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -70,6 +70,7 @@ def portal(django_db_setup: None) -> Iterator[Portal]:
         "DATABASE_URL": application_url(),
         "BUCKET_ENDPOINT_URL": faulty.url,
         "BUCKET_NAME": site.BUCKET_NAME,
+        "EVIDENCE_BUCKET_NAME": site.EVIDENCE_BUCKET_NAME,
         "REDIS_URL": site.REDIS_URL,
         "SITE_URL": url,
         "SIGNED_LIFETIME": str(SIGNED_LIFETIME),

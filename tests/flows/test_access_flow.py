@@ -36,7 +36,9 @@ def test_from_the_form_to_a_link_that_lives_as_long_as_the_access(demo: Demo) ->
     assert signed.address == f"{demo.url}/downloads/#knee"
     assert "Your access to Knee is open until" in signed.text
     receipt = demo.wait_for_mail(email, "Receipt: ", seconds=40)
-    assert [part.name.endswith("-version-1.txt") for part in receipt.attachments] == [True]
+    pdf, text = receipt.attachments
+    assert pdf.name.endswith("-version-1-receipt.pdf")
+    assert text.name.endswith("-version-1.txt")
     link = mailed_link(demo, email, "Knee")
     assert link in signed.html
     stranger = Visitor(demo, "")

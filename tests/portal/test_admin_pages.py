@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from datetime import date, timedelta
 from html import unescape
 from typing import Any
 
@@ -19,7 +20,17 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import Agreement, AgreementVersion, OutgoingMail, Signature, User
-from datasets.models import AccessGrant, AccessRequest, Archive, Dataset, DownloadLink, DownloadRecord, Release, Volume
+from datasets.models import (
+    AccessGrant,
+    AccessRequest,
+    Archive,
+    Dataset,
+    DownloadLink,
+    DownloadRecord,
+    EvidenceAnchor,
+    Release,
+    Volume,
+)
 from tests import factories
 from tests.maintainers import maintainer
 
@@ -50,6 +61,11 @@ def make_groups(number: int) -> None:
     Group.objects.bulk_create([Group(name=f"group {first + each}") for each in range(number)])
 
 
+def make_anchors(number: int) -> None:
+    first = date(2026, 1, 1) + timedelta(days=EvidenceAnchor.objects.count())
+    EvidenceAnchor.objects.bulk_create([EvidenceAnchor(day=first + timedelta(days=each)) for each in range(number)])
+
+
 MAKERS: dict[type[Model], Callable[[int], Any]] = {
     User: factories.UserFactory.create_batch,
     Agreement: factories.AgreementFactory.create_batch,
@@ -66,6 +82,7 @@ MAKERS: dict[type[Model], Callable[[int], Any]] = {
     AccessGrant: factories.AccessGrantFactory.create_batch,
     DownloadLink: factories.DownloadLinkFactory.create_batch,
     DownloadRecord: factories.DownloadRecordFactory.create_batch,
+    EvidenceAnchor: make_anchors,
 }
 
 
