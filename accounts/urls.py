@@ -10,6 +10,8 @@ urlpatterns = [
     path("profile/", views.profile, name="profile"),
     path("profile/sign-out-everywhere/", views.sign_out_everywhere, name="sign_out_everywhere"),
     path("my-data.json", views.my_data, name="my_data"),
+    path("agreements/<slug:slug>/", views.agreement_versions, name="agreement_versions"),
+    path("agreements/<slug:slug>/<int:number>.txt", views.signed_text, name="signed_text"),
     # These stand before allauth's of the same name.
     path("confirm-email/", views.confirm_address, name="account_email_verification_sent"),
     path("password/reset/confirm/", views.confirm_reset, name="account_confirm_password_reset_code"),
