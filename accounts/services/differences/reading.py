@@ -47,7 +47,7 @@ class Clause:
 
     @property
     def key(self) -> str:
-        return self.title.casefold()
+        return without_number(self.title).casefold()
 
     @property
     def content(self) -> tuple[tuple[str, ...], ...]:
@@ -80,10 +80,11 @@ def clauses_of(text: str) -> list[Clause]:
     clauses = [Clause("", "", "", tuple(_blocks(found[0][1])))]
     for anchor, part in found[1:]:
         shown = known[anchor]
-        written = number_of(shown.title)
-        number = shown.number or written.strip()
+        # What rendering does not number has its number before the title.
+        written = "" if shown.number else number_of(shown.title)
+        title = shown.title[len(written) :].strip()
         # The heading itself is open, inline, close.
-        clauses.append(Clause(number, shown.title[len(written) :].strip(), anchor, tuple(_blocks(part[3:]))))
+        clauses.append(Clause(shown.number or written.strip(), title, anchor, tuple(_blocks(part[3:]))))
     return clauses
 
 
