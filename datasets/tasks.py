@@ -2,8 +2,9 @@
 
 from celery import shared_task
 
-from accounts.tasks import hint, send_mails
-from datasets.services import access, downloads
+from accounts.tasks import RUN_SECONDS, hint, send_mails, swept_by
+from datasets.models import Notice
+from datasets.services import access, downloads, notices
 
 
 @shared_task(ignore_result=True)
@@ -15,3 +16,13 @@ def remind_of_ends() -> None:
 @shared_task(ignore_result=True)
 def blank_addresses() -> None:
     downloads.blank_addresses()
+
+
+@swept_by(lambda: Notice.objects.due().exists() or notices.unannounced().exists())
+@shared_task(ignore_result=True)
+def send_notices() -> None:
+    """Tell those whom it concerns, for a while."""
+    notices.announce_versions()
+    if notices.send_due_notices(seconds=RUN_SECONDS):
+        hint(send_notices)
+    hint(send_mails)

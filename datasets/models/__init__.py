@@ -3,6 +3,7 @@
 from datasets.models.access import AccessGrant, AccessRequest
 from datasets.models.catalog import Archive, Dataset, Release, Volume
 from datasets.models.downloads import DownloadLink, DownloadRecord
+from datasets.models.notices import Notice
 
 __all__ = [
     "AccessGrant",
@@ -11,6 +12,7 @@ __all__ = [
     "Dataset",
     "DownloadLink",
     "DownloadRecord",
+    "Notice",
     "Release",
     "Volume",
 ]
