@@ -3,6 +3,8 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -26,11 +28,16 @@ class NoticeAdmin(ReadOnlyAdmin):
     list_select_related = ["version__agreement"]
     left_out = [f"version__{name}" for name in ("text", "summary", "changes", "statements")]
     list_filter = ["state", "kind", period("created_at", "made")]
+    search_fields = ["version__agreement__title"]
+    search_help_text = "Any part of the agreement's title"
     linked_by = ["version__id__exact"]
     fields = [
         *("kind", "version", "how_far", "reached", "attempts", "deaths"),
         *("created_at", "due_at", "finished_at", "reason"),
     ]
+
+    def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
+        return queryset.filter(version__agreement__title__icontains=term)
 
     @admin.display(description="state")
     def how_far(self, row: Notice) -> SafeString:

@@ -90,7 +90,7 @@ def clauses_of(text: str) -> list[Clause]:
 
 def in_words(text: str) -> list[Block]:
     """Any Markdown as blocks of words, for mails, where neither markup nor links have a place."""
-    return list(_blocks(READER.parse(text)))
+    return list(_blocks(READER.parse(text), with_addresses=False))
 
 
 @dataclass
@@ -128,7 +128,7 @@ class _Around:
         return Block(shape, (words,), marker, depth)
 
 
-def _blocks(tokens: Sequence[Token]) -> Iterator[Block]:
+def _blocks(tokens: Sequence[Token], *, with_addresses: bool = True) -> Iterator[Block]:
     around = _Around()
     in_row = False
     for token in tokens:
@@ -138,9 +138,9 @@ def _blocks(tokens: Sequence[Token]) -> Iterator[Block]:
         elif token.type in {"fence", "code_block"}:
             yield around.block(token.content.rstrip(), "code")
         elif token.type == "inline" and in_row:
-            around.cells.append(_words(token))
+            around.cells.append(_words(token, with_addresses))
         elif token.type == "inline":
-            if words := _words(token):
+            if words := _words(token, with_addresses):
                 yield around.block(words)
         elif token.nesting == 1:
             in_row = in_row or token.type == "tr_open"
@@ -149,7 +149,7 @@ def _blocks(tokens: Sequence[Token]) -> Iterator[Block]:
             around.leave(token)
 
 
-def _words(inline: Token) -> str:
+def _words(inline: Token, with_addresses: bool) -> str:
     """What is read, and where links lead: another address under the same words is another text."""
     parts: list[str] = []
     begun: list[tuple[str, int]] = []
@@ -160,7 +160,7 @@ def _words(inline: Token) -> str:
             begun.append((str(token.attrGet("href") or ""), len(parts)))
         elif token.type == "link_close" and begun:
             address, since = begun.pop()
-            if address.removeprefix("mailto:") != "".join(parts[since:]):
+            if with_addresses and address.removeprefix("mailto:") != "".join(parts[since:]):
                 parts.append(f" ({address})")
         elif token.type in {"text", "text_special", "code_inline"}:
             parts.append(token.content)
