@@ -12,6 +12,8 @@ urlpatterns = [
     path("my-data.json", views.my_data, name="my_data"),
     path("receipts/<int:pk>.pdf", views.receipt, name="receipt"),
     path("sign-in-again/", views.sign_in_again, name="sign_in_again"),
+    path("agreements/<slug:slug>/", views.agreement_versions, name="agreement_versions"),
+    path("agreements/<slug:slug>/<int:number>.txt", views.signed_text, name="signed_text"),
     # These stand before allauth's of the same name.
     path("confirm-email/", views.confirm_address, name="account_email_verification_sent"),
     path("password/reset/confirm/", views.confirm_reset, name="account_confirm_password_reset_code"),

@@ -1,4 +1,4 @@
-"""The profile, my data, and the two pages that ask for a code."""
+"""The profile, my data, what was signed, and the two pages that ask for a code."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parseaddr
@@ -17,22 +17,26 @@ from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from accounts.acts import act_from
 from accounts.answers import pdf_answer
 from accounts.forms.kept import Kept, asked_resets, forget, keep, kept
 from accounts.forms.profile import ProfileForm, profile_of
-from accounts.models import Signature, User
+from accounts.models import AgreementVersion, Signature, User
+from accounts.services.agreements import reasons_since
 from accounts.services.codes import CodePurpose, end_codes
+from accounts.services.differences import difference_between
 from accounts.services.receipts import stored_document
 from accounts.services.registration import complete_profile, end_sessions, export_my_data, register
+from accounts.services.signed import signed_by
 
 
 class Signed(HttpRequest):
@@ -60,10 +64,7 @@ def profile(request: Signed) -> HttpResponse:
         "factors": Authenticator.objects.filter(user=user).order_by("pk"),
         "providers": get_provider_adapter().list_providers(request),
         "connected": SocialAccount.objects.filter(user=user).order_by("pk"),
-        "signatures": Signature.objects.filter(user=user)
-        .select_related("version__agreement")
-        .with_receipts()
-        .latest_first(),
+        "signed": signed_by(user),
     }
     return render(request, "accounts/profile.html", context)
 
@@ -106,6 +107,58 @@ def sign_out_everywhere(request: Signed) -> HttpResponse:
     update_session_auth_hash(request, request.user)
     messages.success(request, "You are signed out everywhere but here.")
     return redirect("profile")
+
+
+# Agreements -----------------------------------------------------------------------------------------------
+
+
+def readable_versions(request: Signed, slug: str) -> QuerySet[AgreementVersion]:
+    """The published versions of an agreement, for who signed one of them and for maintainers."""
+    versions = AgreementVersion.objects.published().filter(agreement__slug=slug)
+    signed = Signature.objects.filter(user=request.user, version__agreement__slug=slug)
+    if not request.user.has_perm("accounts.view_agreementversion") and not signed.exists():
+        raise Http404
+    return versions.select_related("agreement").latest_first()
+
+
+@login_required
+@never_cache
+@require_safe
+def agreement_versions(request: Signed, slug: str) -> HttpResponse:
+    """What differs between two published versions: ?from=1&to=3, else from the one that was signed to the newest."""
+    versions = list(readable_versions(request, slug).defer("text", "summary", "changes"))
+    if not versions:
+        raise Http404
+    signature = Signature.objects.filter(user=request.user, version__agreement__slug=slug).order_by("-version__number")
+    signed = signature.values_list("version__number", flat=True).first()
+    before = signed or (versions[1] if len(versions) > 1 else versions[0]).number
+    asked = {request.GET.get("from") or str(before), request.GET.get("to") or str(versions[0].number)}
+    pair = [version for version in reversed(versions) if str(version.number) in asked]
+    if len(pair) != len(asked):
+        raise Http404
+    # Of two equal numbers one version is found; the texts are loaded for these alone.
+    older, newer = (AgreementVersion.objects.select_related("agreement").get(pk=pair[at].pk) for at in (0, -1))
+    context = {
+        "agreement": newer.agreement,
+        "versions": versions,
+        "older": older,
+        "newer": newer,
+        "signed": signed,
+        "difference": difference_between(older, newer),
+        "reasons": reasons_since(older, newer),
+    }
+    return render(request, "accounts/agreement_versions.html", context)
+
+
+@login_required
+@never_cache
+@require_safe
+def signed_text(request: Signed, slug: str, number: int) -> HttpResponse:
+    """The exact text, byte for byte what was hashed."""
+    version = get_object_or_404(readable_versions(request, slug), number=number)
+    response = HttpResponse(version.text.encode(), content_type="text/plain; charset=utf-8")
+    response["Content-Disposition"] = f'inline; filename="{slug}-version-{version.number}.txt"'
+    return response
 
 
 # Codes ----------------------------------------------------------------------------------------------------

@@ -3,8 +3,8 @@
 from celery import shared_task
 
 from accounts.tasks import RUN_SECONDS, hint, send_mails, swept_by
-from datasets.models import EvidenceAnchor
-from datasets.services import access, anchors, downloads
+from datasets.models import EvidenceAnchor, Notice
+from datasets.services import access, anchors, downloads, notices
 
 
 @shared_task(ignore_result=True)
@@ -30,3 +30,13 @@ def anchor_evidence() -> None:
 def make_anchors() -> None:
     if anchors.make_anchors(seconds=RUN_SECONDS):
         hint(make_anchors)
+
+
+@swept_by(lambda: Notice.objects.due().exists() or notices.unannounced().exists())
+@shared_task(ignore_result=True)
+def send_notices() -> None:
+    """Tell those whom it concerns, for a while."""
+    notices.announce_versions()
+    if notices.send_due_notices(seconds=RUN_SECONDS):
+        hint(send_notices)
+    hint(send_mails)

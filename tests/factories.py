@@ -7,7 +7,17 @@ import factory
 from django.utils import timezone
 
 from accounts.models import Agreement, AgreementVersion, Signature, User
-from datasets.models import AccessGrant, AccessRequest, Archive, Dataset, DownloadLink, DownloadRecord, Release, Volume
+from datasets.models import (
+    AccessGrant,
+    AccessRequest,
+    Archive,
+    Dataset,
+    DownloadLink,
+    DownloadRecord,
+    Notice,
+    Release,
+    Volume,
+)
 
 PASSWORD = "a long pass phrase for tests"
 
@@ -180,6 +190,16 @@ class DownloadRecordFactory(factory.django.DjangoModelFactory):
     archive = factory.SubFactory(ArchiveFactory, release=factory.SelfAttribute("..link.release"))
     address = "192.0.2.7"
     agent = "curl/8"
+
+
+class NoticeFactory(factory.django.DjangoModelFactory):
+    """Of a version of which nobody has been told yet."""
+
+    class Meta:
+        model = Notice
+
+    kind = Notice.Kind.AGREEMENT
+    version = factory.SubFactory(AgreementVersionFactory)
 
 
 def granted(archives: int = 1, **user: object) -> DownloadLink:

@@ -44,7 +44,7 @@ def without_triggers() -> AbstractContextManager[CursorWrapper]:
     return as_owner(freely_with=[*evidence_tables(), "accounts_agreementversion", "accounts_receipt"])
 
 
-def tamper(sql: str, *parameters: object) -> None:
+def tamper(sql: str, *parameters: Any) -> None:
     """One statement, or several in order when they take no parameters."""
     with without_triggers() as cursor:
         cursor.execute(sql, parameters or None)

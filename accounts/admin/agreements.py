@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -20,14 +21,17 @@ from accounts.admin.decisions import DecidingAdmin, Decision, told_before
 from accounts.admin.exporting import Export, ExportingAdmin
 from accounts.admin.history import history
 from accounts.admin.lists import period
-from accounts.admin.marks import hash_groups, link_to, sentences, state, yes
+from accounts.admin.marks import hash_groups, link_to, sentences, short_hash, state, yes
 from accounts.admin.pages import HouseAdmin, ReadOnlyAdmin, Table, shown_below
 from accounts.answers import pdf_answer
 from accounts.exceptions import MoveNotAllowed
 from accounts.models import Agreement, AgreementVersion, Receipt, Signature, User
 from accounts.services.agreements import current_version, exact_text, planned_day, publish_version
+from accounts.services.differences import difference_between
 from accounts.services.exports import export_signatures
 from accounts.services.receipts import stored_document
+from accounts.services.signed import signed_by
+from accounts.tasks import sweep
 
 RECEIPT_STATES = {
     "waiting": "is being made",
@@ -47,6 +51,8 @@ PUBLISH = Decision(
     permission="accounts.change_agreementversion",
     is_open=lambda version: version.status == AgreementVersion.Status.DRAFT,
     many=False,
+    # A package further up tells people: the sweeper knows whom to hint at.
+    then=sweep,
 )
 
 
@@ -219,9 +225,22 @@ def what_would_be_published(version: Any) -> list[tuple[str, object]]:
     return [
         ("Required from", _day_told(version)),
         ("Flags", ", ".join(flags) or "none"),
+        ("Why it changed", version.changes or "nothing is written: neither mail nor page will give a reason"),
+        *_what_changes(version, text),
         ("SHA-256 of the text", hash_groups(hashlib.sha256(text.encode()).hexdigest())),
         ("Text", format_html("<pre>{}</pre>", text)),
     ]
+
+
+def _what_changes(draft: AgreementVersion, text: str) -> list[tuple[str, object]]:
+    """Between the version that is signed today and this one as it would be published."""
+    published = current_version(draft.agreement)
+    if published is None:
+        return []
+    draft.text = text
+    difference = difference_between(published, draft)
+    shown = render_to_string("accounts/differences/difference.html", {"difference": difference})
+    return [(f"What changes since version {published.number}", shown)]
 
 
 def _day_told(version: AgreementVersion) -> str:
@@ -279,7 +298,7 @@ class SignatureAdmin(ExportingAdmin, ReadOnlyAdmin):
 
     @admin.display(description="record")
     def record(self, row: Signature) -> SafeString:
-        return format_html("<code>{}…{}</code>", row.record_hash[:8], row.record_hash[-4:])
+        return format_html("<code>{}</code>", short_hash(row.record_hash))
 
     @admin.display(description="statements ticked")
     def ticked(self, row: Signature) -> SafeString:
@@ -313,12 +332,19 @@ class SignatureAdmin(ExportingAdmin, ReadOnlyAdmin):
 
 @shown_below(User, permission="accounts.view_signature")
 def signatures(user: User) -> Table:
-    rows = user.signatures.latest_first().select_related("version__agreement")
-    rows = rows.only("user", "signed_at", "typed_name", "version__number", "version__agreement__title")[:20]
-    told = [(link_to("accounts_signature", row.pk, str(row.version)), row.typed_name, row.signed_at) for row in rows]
+    told = [
+        (
+            link_to("accounts_signature", row.signature.pk, str(row.signature.version)),
+            row.standing,
+            row.signature.signed_at,
+            row.signature.typed_name,
+            format_html('<code title="{}">{}</code>', row.signature.record_hash, short_hash(row.signature.record_hash)),
+        )
+        for row in signed_by(user, at_most=20)
+    ]
     return Table(
         "Signatures",
-        ("Agreement", "Typed name", "Signed (UTC)"),
+        ("Agreement", "Today", "Signed (UTC)", "Typed name", "Record"),
         told,
         all_of_them=f"{reverse('admin:accounts_signature_changelist')}?user__id__exact={user.pk}",
     )

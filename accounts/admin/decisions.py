@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import pghistory
+from celery import Task
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -62,6 +63,8 @@ class Decision:
     many: bool = True
     """Whether it is offered for several rows of the list."""
     is_grave: bool = False
+    then: Task = send_mails
+    """Hinted at once it is done."""
 
 
 Facts = Callable[[Any], Sequence[tuple[str, object]]]
@@ -153,7 +156,7 @@ class DecidingAdmin(HouseAdmin):
             said = decision.done.format(row=row)
             self.log_change(request, row, said)
             self.message_user(request, said, messages.SUCCESS)
-        hint(send_mails)
+        hint(decision.then)
 
     def render_change_form(
         self,

@@ -38,6 +38,10 @@ def hash_groups(value: str) -> SafeString:
     return format_html("<code>{}</code>", groups) if value else not_recorded()
 
 
+def short_hash(value: str) -> str:
+    return f"{value[:8]}…{value[-4:]}"
+
+
 def short(value: Any) -> str:
     text = " ".join(str(value).split())
     return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 1]}…"

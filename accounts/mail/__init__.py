@@ -5,7 +5,7 @@ from accounts.mail.account import CODE_LIFETIME
 from accounts.mail.codes import code_of, mint_code
 from accounts.mail.courier import Courier
 from accounts.mail.delivery import deliver_due, deliver_next
-from accounts.mail.outbox import Attachment, Content, queue, renders
+from accounts.mail.outbox import Attachment, Content, queue, queue_all, renders
 from accounts.mail.receipts import receipt
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "deliver_next",
     "mint_code",
     "queue",
+    "queue_all",
     "receipt",
     "renders",
 ]

@@ -57,3 +57,16 @@ def queue(
         return OutgoingMail.objects.create(**facts)
     mail, created = OutgoingMail.objects.get_or_create(once=once, defaults=facts)
     return mail if created else None
+
+
+def queue_all(template: str, *, to: Mapping[User, str], **keys: Any) -> None:
+    """The same mail to many, each with a word of its own for `once`: one statement, however many they are.
+
+    Who was sent that mail before is passed over.
+    """
+    if template not in RENDERERS:
+        raise ValueError(f"No mail is named {template}: register it with @renders.")
+    mails = [
+        OutgoingMail(template=template, to=user.email, user=user, keys=keys, once=once) for user, once in to.items()
+    ]
+    OutgoingMail.objects.bulk_create(mails, ignore_conflicts=True)

@@ -25,6 +25,7 @@ __all__ = [
     "needs_signature",
     "planned_day",
     "publish_version",
+    "reasons_since",
     "rendered",
     "require_due_versions",
     "sign_agreement",
@@ -84,6 +85,12 @@ def compare(versions: Sequence[AgreementVersion], signature: Signature | None) -
         to_sign=versions[0] if binding else None,
         is_due=any(version.required_from and version.required_from <= now for version in binding),
     )
+
+
+def reasons_since(version: AgreementVersion, newer: AgreementVersion) -> list[AgreementVersion]:
+    """The versions after one up to a newer one that say why they changed, oldest first, without their texts."""
+    between = newer.agreement.versions.published().filter(number__gt=version.number, number__lte=newer.number)
+    return list(between.exclude(changes="").order_by("number").only("agreement", "number", "changes", "editorial"))
 
 
 def publish_version(version: AgreementVersion, *, by: User, required_from: datetime | None = None) -> AgreementVersion:

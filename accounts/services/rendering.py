@@ -45,13 +45,13 @@ def rendered(version: AgreementVersion) -> Rendered:
 @lru_cache(maxsize=64)
 def render(text: str) -> Rendered:
     tokens = READER.parse(text)
-    clauses = tuple(_number_clauses(tokens))
+    clauses = tuple(number_clauses(tokens))
     raw = READER.renderer.render(tokens, READER.options, {})
     html = nh3.clean(raw, tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel="noopener noreferrer")
     return Rendered(html=html, sha256=hashlib.sha256(html.encode()).hexdigest(), clauses=clauses)
 
 
-def _number_clauses(tokens: Sequence[Token]) -> list[Clause]:
+def number_clauses(tokens: Sequence[Token]) -> list[Clause]:
     """Turn the headings of the two upper levels into clauses. A first heading of level 1 is the title, no clause.
 
     The page itself has the one h1, so level 1 becomes h2. Who numbers the headings by hand is not numbered again.

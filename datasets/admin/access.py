@@ -13,12 +13,12 @@ from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-from accounts.admin.decisions import DecidingAdmin, Decision, ReasonForm, told_before
+from accounts.admin.decisions import DecidingAdmin, Decision, ReasonForm
 from accounts.admin.history import history
 from accounts.admin.lists import period
 from accounts.admin.marks import country, link_to, sentences, short, state
 from accounts.admin.pages import ReadOnlyAdmin, Table, shown_below
-from accounts.models import AgreementVersion, User
+from accounts.models import User
 from datasets.exceptions import MoveNotAllowed, ProfileIncomplete, SignatureNeeded
 from datasets.models import AccessGrant, AccessRequest
 from datasets.services.access import approve_request, decline_request, renew_grant, resend_links, revoke_grant
@@ -225,14 +225,6 @@ def standing(grant: AccessGrant) -> str:
     if grant.has_ended:
         return "ended"
     return "ends soon" if grant.ends_at - timezone.now() <= SOON else str(grant.status)
-
-
-@told_before(AgreementVersion, "publish")
-def who_must_sign(version: Any) -> list[tuple[str, object]]:
-    """Whose commands stop on the day from which a version is required, unless they have signed it."""
-    running = AccessGrant.objects.current().filter(dataset__agreement=version.agreement_id)
-    people = 0 if version.editorial else running.values("user").distinct().count()
-    return [("Must sign it", f"{people:,} {'person' if people == 1 else 'people'} whose access runs")]
 
 
 shown_below(AccessRequest, permission="datasets.view_accessrequest")(history)

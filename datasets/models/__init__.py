@@ -4,6 +4,7 @@ from datasets.models.access import AccessGrant, AccessRequest
 from datasets.models.anchors import EvidenceAnchor
 from datasets.models.catalog import Archive, Dataset, Release, Volume
 from datasets.models.downloads import DownloadLink, DownloadRecord
+from datasets.models.notices import Notice
 
 __all__ = [
     "AccessGrant",
@@ -13,6 +14,7 @@ __all__ = [
     "DownloadLink",
     "DownloadRecord",
     "EvidenceAnchor",
+    "Notice",
     "Release",
     "Volume",
 ]

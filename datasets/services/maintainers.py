@@ -23,6 +23,7 @@ REVIEWERS = {
         "accessgrant": ["view", "change"],
         "downloadlink": ["view", "change"],
         "downloadrecord": ["view"],
+        "notice": ["view"],
     },
 }
 # Who writes datasets, releases and agreements, and need not know who downloads them.
@@ -36,6 +37,7 @@ CURATORS = {
         "release": ["view", "add", "change", "delete"],
         "archive": ["view", "add", "change", "delete"],
         "volume": ["view"],
+        "notice": ["view"],
     },
 }
 

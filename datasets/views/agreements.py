@@ -15,7 +15,8 @@ from accounts.address import client_address
 from accounts.exceptions import NameUnusable, StatementsMissing, VersionReplaced
 from accounts.freshness import ask_again, can_show_again, is_fresh
 from accounts.models import AgreementVersion
-from accounts.services.agreements import current_version, rendered
+from accounts.services.agreements import current_version, reasons_since, rendered
+from accounts.services.differences import difference_between
 from accounts.tasks import hint, make_receipts, send_mails
 from datasets.exceptions import MoveNotAllowed, ProfileIncomplete, SignatureNeeded
 from datasets.forms import SignForm, is_for
@@ -109,6 +110,7 @@ def show_agreement(
     if form is None and request.user.is_authenticated and needs_form(standing) and not missing:
         form = SignForm(version=version, profile_name=request.user.name)
     context = {
+        **what_changed(standing, version),
         "dataset": dataset,
         "version": version,
         "text": rendered(version),
@@ -121,6 +123,20 @@ def show_agreement(
         "here": agreement_address(dataset),
     }
     return render(request, "datasets/agreement.html", context)
+
+
+def what_changed(standing: AccessStanding, version: AgreementVersion) -> dict[str, object]:
+    """Between the text that was signed and the one that is shown, for who signed an earlier one."""
+    signature = standing.signing.signature if standing.signing else None
+    if signature is None or signature.version.number >= version.number:
+        return {}
+    # Standings come without texts, of which one is wanted here.
+    signed = version.agreement.versions.get(pk=signature.version_id)
+    return {
+        "signed": signed,
+        "difference": difference_between(signed, version),
+        "reasons": reasons_since(signed, version),
+    }
 
 
 def needs_form(standing: AccessStanding) -> bool:

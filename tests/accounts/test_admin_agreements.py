@@ -1,5 +1,6 @@
 """Agreement versions are drafted in the admin, and published through the service."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -9,8 +10,10 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from accounts.models import AgreementVersion
-from tests.access import granted, offered, set_end
-from tests.factories import AgreementFactory, AgreementVersionFactory, UserFactory
+from datasets.models import Notice
+from datasets.tasks import send_notices
+from tests.access import granted, offered, publish_next, set_end, sign
+from tests.factories import AgreementFactory, AgreementVersionFactory, NoticeFactory, UserFactory
 from tests.maintainers import maintainer
 
 pytestmark = pytest.mark.django_db
@@ -186,3 +189,64 @@ def test_drafts_may_be_thrown_away(client: Client) -> None:
     client.post(f"/admin/accounts/agreementversion/{version.pk}/delete/", {"post": "yes"})
 
     assert not AgreementVersion.objects.exists()
+
+
+def test_before_publishing_the_difference_and_who_is_mailed_are_told(client: Client) -> None:
+    maintainer(client)
+    dataset = offered()
+    granted(UserFactory(), dataset)
+    granted(UserFactory(is_active=False), dataset)
+    text = AgreementVersion.objects.get().text.replace("Research only.", "Research <and> teaching only.")
+    facts = {"agreement": dataset.agreement, "text": text}
+
+    told = asked_about(client, draft(**facts, number=2, changes="Many asked."))
+    editorial = asked_about(client, draft(**facts, number=3, editorial=True))
+
+    assert "What changes since version 1" in told
+    assert 'Research <ins><span class="hidden-label">added: </span>&lt;and&gt; teaching' in told
+    assert "Many asked." in told
+    assert "1 person, at once; who has not signed by" in told
+    assert re.search(r"Will be mailed</th>\s*<td>nobody</td>", editorial)
+    assert "neither mail nor page will give a reason" in editorial
+
+
+def test_asking_to_publish_publishes_and_mails_nothing(client: Client) -> None:
+    maintainer(client)
+    dataset = offered()
+    granted(UserFactory(), dataset)
+    version = draft(agreement=dataset.agreement, number=2)
+
+    asked_about(client, version)
+    send_notices()
+
+    version.refresh_from_db()
+    assert (version.status, version.required_from) == ("draft", None)
+    assert not Notice.objects.exists()
+
+
+def test_a_version_says_who_signed_it_and_whom_its_notices_reached(client: Client) -> None:
+    maintainer(client)
+    dataset = offered()
+    signed, _waits, _waits_too = (granted(UserFactory(), dataset).user for _each in range(3))
+    publish_next(dataset, due_in=timedelta(days=20))
+    send_notices()
+    sign(signed, dataset)
+    version = AgreementVersion.objects.get(number=2)
+
+    page = client.get(f"/admin/accounts/agreementversion/{version.pk}/change/").content.decode()
+
+    cells = re.findall(r"<td>(.*?)</td>", page)
+    assert cells[cells.index("Hold access, and have signed neither this nor a later one") + 1] == "2"
+    assert cells[next(at for at, cell in enumerate(cells) if "Signed this version" in cell) + 1] == "1"
+    row = next(at for at, cell in enumerate(cells) if "New agreement version" in cell)
+    assert cells[row + 2] == "3"
+
+
+def test_the_list_of_notices_says_which_reached_how_many(client: Client) -> None:
+    maintainer(client)
+    NoticeFactory(reached=1_234, version__number=7)
+
+    page = client.get("/admin/datasets/notice/").content.decode()
+
+    assert "new agreement version: Data-use agreement, version 7" in page
+    assert "1234" in page

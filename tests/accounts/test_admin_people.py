@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import OutgoingMail, User
-from tests.factories import SignatureFactory, StaffFactory, UserFactory
+from tests.factories import AgreementVersionFactory, SignatureFactory, StaffFactory, UserFactory
 from tests.maintainers import let_in, maintainer, with_second_factor
 
 pytestmark = pytest.mark.django_db
@@ -209,3 +209,19 @@ class TestSignatures:
 
         assert first.email in page
         assert second.email not in page
+
+    def test_the_page_of_a_person_says_what_was_signed_and_what_it_is_worth(self, client: Client) -> None:
+        maintainer(client)
+        old = SignatureFactory(version__number=1)
+        new = AgreementVersionFactory(agreement=old.version.agreement, number=2)
+        path = f"/admin/accounts/user/{old.user.pk}/change/"
+
+        before = client.get(path).content.decode()
+        signature = SignatureFactory(user=old.user, version=new)
+        after = client.get(path).content.decode()
+
+        assert "<td>another is required</td>" in before
+        assert f'<code title="{old.record_hash}">' in before
+        assert "<td>you signed a later one</td>" in after
+        assert "<td>current</td>" in after
+        assert signature.record_hash in after

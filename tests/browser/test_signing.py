@@ -10,11 +10,11 @@ from pytest_django.live_server_helper import LiveServer
 from accounts.models import Signature, User
 from datasets.models import Dataset
 from tests.access import offered
-from tests.browser.test_accounts import EMAIL, browser, complaints, give_device, make_passkey, page, seen, sign_in, site
+from tests.browser.test_accounts import EMAIL, give_device, make_passkey, seen, sign_in, site
 from tests.factories import PASSWORD, UserFactory
 from tests.sessions import signed_in
 
-__all__ = ["browser", "complaints", "page", "site"]
+__all__ = ["site"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -206,7 +206,7 @@ class TestRecords:
             assert cursor.fetchone() == (1,)
         record.refresh_from_db()
         old.refresh_from_db()
-        assert (record.address, old.address) == ("192.0.2.7", None)
+        assert [record.address, old.address] == ["192.0.2.7", None]
 
     @pytest.mark.parametrize(
         "change",

@@ -28,6 +28,7 @@ from datasets.models import (
     DownloadLink,
     DownloadRecord,
     EvidenceAnchor,
+    Notice,
     Release,
     Volume,
 )
@@ -83,6 +84,7 @@ MAKERS: dict[type[Model], Callable[[int], Any]] = {
     DownloadLink: factories.DownloadLinkFactory.create_batch,
     DownloadRecord: factories.DownloadRecordFactory.create_batch,
     EvidenceAnchor: make_anchors,
+    Notice: factories.NoticeFactory.create_batch,
 }
 
 
@@ -106,11 +108,18 @@ def for_release(release: Release, number: int) -> None:
         release.save()
 
 
+def for_version(version: AgreementVersion, number: int) -> None:
+    """Who signed, and who holds access and has not."""
+    for _each in range(number):
+        factories.SignatureFactory(version=version)
+        factories.AccessGrantFactory(dataset__agreement=version.agreement)
+
+
 # What makes the page of one row longer.
 CHILDREN: dict[type[Model], Callable[[Any, int], Any]] = {
     User: for_person,
     Agreement: lambda row, number: factories.AgreementVersionFactory.create_batch(number, agreement=row),
-    AgreementVersion: lambda row, number: factories.SignatureFactory.create_batch(number, version=row),
+    AgreementVersion: for_version,
     Dataset: lambda row, number: factories.ReleaseFactory.create_batch(number, dataset=row),
     Release: for_release,
     Archive: lambda row, number: factories.VolumeFactory.create_batch(number, archive=row),
@@ -227,7 +236,9 @@ def test_autocompletion_needs_the_same_queries_for_few_rows_and_for_many(
         assert read(client, path)[0] == few
 
 
-EVIDENCE = [Signature, DownloadRecord, DownloadLink, OutgoingMail, AccessGrant, AccessRequest, Volume, LogEntry]
+EVIDENCE = [
+    *(Signature, DownloadRecord, DownloadLink, OutgoingMail, AccessGrant, AccessRequest, Volume, LogEntry, Notice),
+]
 
 
 @pytest.mark.parametrize("model", EVIDENCE)

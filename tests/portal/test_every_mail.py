@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
@@ -12,10 +13,11 @@ from accounts.mail import mint_code, queue
 from accounts.mail.letters import Letter, letter
 from accounts.mail.outbox import RENDERERS
 from accounts.models import OutgoingMail, User
-from datasets.models import Dataset
+from datasets.models import Dataset, Notice
 from datasets.services.access import decline_request, revoke_grant
 from datasets.services.access.reminders import ends_on
-from tests.access import asked, granted, link_of, offered, reviewed, sign
+from datasets.services.notices import announce_versions, send_due_notices
+from tests.access import asked, granted, link_of, offered, publish_next, reviewed, sign
 from tests.factories import StaffFactory, UserFactory
 from tests.letters import parsed, text_of, wire
 from tests.receipts import make_all_receipts
@@ -88,12 +90,26 @@ def ends(template: str) -> OutgoingMail | None:
     return queue(template, user=grant.user, grant=grant.pk, ends_on=ends_on(grant))
 
 
+def new_version(template: str) -> OutgoingMail:
+    """Why it changed is Markdown, with what a mail must not obey."""
+    told = dataset()
+    granted(person(), told)
+    publish_next(told, due_in=timedelta(days=20), changes=f"{REASON}\n\n- **One**\n- [two](https://evil.example/)")
+    announce_versions()
+    # The reminder's day has come.
+    Notice.objects.update(due_at=timezone.now())
+    send_due_notices(seconds=60)
+    return last(template)
+
+
 # How a row of each mail comes to be; those of accounts' events are alike.
 MADE: dict[str, Callable[[str], OutgoingMail | None]] = {
     "account/email_confirmation": with_code,
     "account/email_confirmation_signup": with_code,
     "account/password_reset_code": with_code,
     "agreement/receipt": receipt,
+    "agreement/new_version": new_version,
+    "agreement/new_version_due": new_version,
     "access/link": link,
     "access/requested": requested,
     "access/declined": declined,

@@ -1,0 +1,107 @@
+"""Notices, and whom a new version of an agreement concerns; read here, written by services alone."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts.admin.decisions import told_before
+from accounts.admin.lists import period
+from accounts.admin.marks import link_to, short, state
+from accounts.admin.pages import ReadOnlyAdmin, Table, shown_below
+from accounts.exceptions import MoveNotAllowed
+from accounts.models import AgreementVersion
+from accounts.services.agreements import planned_day
+from datasets.models import Notice
+from datasets.services.notices import people_to_reach, reminder_day
+
+
+@admin.register(Notice)
+class NoticeAdmin(ReadOnlyAdmin):
+    list_display = ["__str__", "how_far", "reached", "created_at", "due_at", "finished_at", "why"]
+    list_select_related = ["version__agreement"]
+    left_out = [f"version__{name}" for name in ("text", "summary", "changes", "statements")]
+    list_filter = ["state", "kind", period("created_at", "made")]
+    search_fields = ["version__agreement__title"]
+    search_help_text = "Any part of the agreement's title"
+    linked_by = ["version__id__exact"]
+    fields = [
+        *("kind", "version", "how_far", "reached", "attempts", "deaths"),
+        *("created_at", "due_at", "finished_at", "reason"),
+    ]
+
+    def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
+        return queryset.filter(version__agreement__title__icontains=term)
+
+    @admin.display(description="state")
+    def how_far(self, row: Notice) -> SafeString:
+        return state(row.state)
+
+    @admin.display(description="reason")
+    def why(self, row: Notice) -> str:
+        return short(row.reason)
+
+
+def counted(people: int) -> str:
+    return f"{people:,} {'person' if people == 1 else 'people'}"
+
+
+@told_before(AgreementVersion, "publish")
+def who_must_sign(version: Any) -> list[tuple[str, object]]:
+    """Whose commands stop on the day from which a version is required, unless they have signed it."""
+    people = people_to_reach(version).count()
+    return [
+        ("Must sign it", f"{counted(people)} whose access runs"),
+        ("Will be mailed", f"{counted(people)}, at once{_again(version)}" if people else "nobody"),
+    ]
+
+
+def _again(version: AgreementVersion) -> str:
+    """When those who have not signed by then are reminded, if it is not too late for that."""
+    try:
+        version.required_from = planned_day(version)
+    except MoveNotAllowed:
+        return ""
+    day = reminder_day(version)
+    if day is None or day <= timezone.now():
+        return ""
+    return f"; who has not signed by {date_format(day, 'j F Y')}, once more"
+
+
+@shown_below(AgreementVersion, permission="accounts.view_agreementversion")
+def who_signed(version: Any) -> Table:
+    """How many signed a version, and how many hold access and have not."""
+    if version.status == AgreementVersion.Status.DRAFT:
+        return Table("Who signed", ("What", "People"), [], empty="Nobody can sign a draft.")
+    address = f"{reverse('admin:accounts_signature_changelist')}?version__id__exact={version.pk}"
+    signed = format_html('<a href="{}">Signed this version</a>', address)
+    waiting = "nobody is asked to: it corrects the wording only" if version.editorial else None
+    rows = [
+        (signed, f"{version.signatures.count():,}"),
+        (
+            "Hold access, and have signed neither this nor a later one",
+            waiting or f"{people_to_reach(version).count():,}",
+        ),
+    ]
+    return Table("Who signed", ("What", "People"), rows)
+
+
+@shown_below(AgreementVersion, permission="datasets.view_notice")
+def notices(version: Any) -> Table:
+    rows = [
+        (
+            link_to("datasets_notice", row.pk, row.get_kind_display().capitalize()),
+            state(row.state),
+            f"{row.reached:,}",
+            row.due_at,
+            row.finished_at,
+        )
+        for row in version.notices.order_by("pk")[:20]
+    ]
+    return Table("Notices", ("Notice", "State", "Reached", "Due (UTC)", "Finished (UTC)"), rows)

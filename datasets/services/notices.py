@@ -1,0 +1,133 @@
+"""Notices: which are due, whom they reach, and how they get through to all of them."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from accounts.mail import queue_all
+from accounts.models import AgreementVersion, Signature, User
+from accounts.models.work import Work
+from accounts.services.work import work_through
+from datasets.models import AccessGrant, Dataset, Notice
+
+# Mails that are queued in one transaction.
+BATCH = 500
+# How long before the day who has not signed is reminded.
+REMINDER = timedelta(days=3)
+MAILS = {
+    Notice.Kind.AGREEMENT: "agreement/new_version",
+    Notice.Kind.AGREEMENT_DUE: "agreement/new_version_due",
+}
+
+
+# Whom ---------------------------------------------------------------------------------------------------
+
+
+def people_to_reach(version: AgreementVersion) -> QuerySet[User]:
+    """Whose access runs under the agreement and whose signatures do not suffice for this version, each once.
+
+    Nobody for an editorial one. It need not be published: so many will be asked to sign.
+    """
+    if version.editorial:
+        return User.objects.none()
+    grants = AccessGrant.objects.current().filter(user=OuterRef("pk"), dataset__agreement=version.agreement_id)
+    signed = Signature.objects.filter(
+        user=OuterRef("pk"), version__agreement=version.agreement_id, version__number__gte=version.number
+    )
+    return User.objects.filter(Exists(grants), ~Exists(signed), is_active=True)
+
+
+@dataclass(frozen=True)
+class Concern:
+    """What a new version means to one person."""
+
+    datasets: list[Dataset]
+    """Whose downloads stop unless it is signed."""
+    current: AgreementVersion
+    """The version that a signature made now would be for: this one, or one that was published after it."""
+
+
+def concern_of(user: User, version: AgreementVersion) -> Concern | None:
+    """None when nothing is asked of this person: it is signed, access has ended, or the account is disabled."""
+    if not people_to_reach(version).filter(pk=user.pk).exists():
+        return None
+    grants = AccessGrant.objects.current().filter(user=user, dataset__agreement=version.agreement_id)
+    held = Dataset.objects.filter(pk__in=grants.values("dataset")).order_by("position", "name")
+    current = version.agreement.versions.published().latest_first().defer("text").first()
+    return Concern(list(held), current or version)
+
+
+# When ---------------------------------------------------------------------------------------------------
+
+
+def unannounced() -> QuerySet[AgreementVersion]:
+    """The newest version of each agreement that must be signed, if it has no notice and replaces another one.
+
+    Whether anybody is to be reached is asked when the notice is worked on: a notice that reached nobody is written all
+    the same, so that this stays a question about a few versions and not about everybody's access.
+    """
+    newer = AgreementVersion.objects.published().filter(
+        agreement=OuterRef("agreement"), number__gt=OuterRef("number"), editorial=False
+    )
+    older = AgreementVersion.objects.published().filter(agreement=OuterRef("agreement"), number__lt=OuterRef("number"))
+    told = Notice.objects.filter(version=OuterRef("pk"), kind=Notice.Kind.AGREEMENT)
+    return AgreementVersion.objects.published().filter(Exists(older), ~Exists(newer), ~Exists(told), editorial=False)
+
+
+def announce_versions() -> int:
+    """Write the notices of versions that have none, and their reminders for later; says how many versions."""
+    now = timezone.now()
+    versions = list(unannounced().only("agreement", "number", "required_from"))
+    for version in versions:
+        notices = [Notice(kind=Notice.Kind.AGREEMENT, version=version)]
+        day = reminder_day(version)
+        if day is not None and day > now:
+            notices.append(Notice(kind=Notice.Kind.AGREEMENT_DUE, version=version, due_at=day))
+        # Two workers may find the same version; each kind is written once.
+        Notice.objects.bulk_create(notices, ignore_conflicts=True)
+    return len(versions)
+
+
+def reminder_day(version: AgreementVersion) -> datetime | None:
+    return version.required_from - REMINDER if version.required_from else None
+
+
+# How ----------------------------------------------------------------------------------------------------
+
+
+def send_due_notices(*, seconds: float) -> bool:
+    """Queue the mails of notices that are due, for so long; True when there is more to do."""
+    return work_through(Notice.objects.all(), reach_some, seconds=seconds)
+
+
+def reach_some(notice: Notice) -> None:
+    """Queue the mails of the next batch and move the cursor, in one transaction; done when nobody is left.
+
+    Each claim is one batch, so that other notices have their turn between, and a worker may end after any.
+    """
+    notice.version = version = AgreementVersion.objects.defer("text").get(notices=notice.pk)
+    if is_over(notice):
+        notice.finish(Work.State.DONE, reason="The day has come: nobody is reminded any more.")
+        return
+    with transaction.atomic():
+        people = list(people_to_reach(version).filter(pk__gt=notice.cursor).order_by("pk").only("email")[:BATCH])
+        template = MAILS[Notice.Kind(notice.kind)]
+        queue_all(template, to={user: f"notice:{notice.pk}:{user.pk}" for user in people}, notice=notice.pk)
+        if len(people) == BATCH:
+            held = notice.go_on(reached=len(people), cursor=people[-1].pk)
+        else:
+            held = notice.end_with(reached=len(people), cursor=people[-1].pk if people else notice.cursor)
+        if not held:
+            # Another worker has the row by now, and queues these itself.
+            transaction.set_rollback(True)
+
+
+def is_over(notice: Notice) -> bool:
+    """Whether a reminder comes too late to be one."""
+    version = notice.version
+    if notice.kind != Notice.Kind.AGREEMENT_DUE or version is None or version.required_from is None:
+        return False
+    return version.required_from <= timezone.now()
