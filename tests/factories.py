@@ -101,7 +101,7 @@ class DatasetFactory(factory.django.DjangoModelFactory):
         model = Dataset
 
     slug = factory.Sequence(lambda n: f"dataset-{n}")
-    name = factory.Sequence(lambda n: f"Dataset {n}")
+    name = factory.Sequence(lambda n: f"Dataset {n:04}")  # in lists they stand in the order in which they were made
     summary = "Coronal proton density, with and without fat suppression."
     description = "Raw k-space of every coil."
     anatomy = "Knee"

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -31,7 +32,7 @@ def user(client: Client) -> User:
     return person
 
 
-def version(agreement: Agreement, number: int, text: str = "", **facts: object) -> AgreementVersion:
+def version(agreement: Agreement, number: int, text: str = "", **facts: Any) -> AgreementVersion:
     return AgreementVersionFactory(
         agreement=agreement, number=number, text=text or f"# Terms\n\n## Use\n\nWords of {number}.\n", **facts
     )
