@@ -67,7 +67,7 @@ class TestWhatWasSigned:
         ],
     )
     def test_a_newer_version_is_named_and_what_it_asks(
-        self, facts: dict[str, object], words: str, client: Client, user: User, agreement: Agreement
+        self, facts: dict[str, Any], words: str, client: Client, user: User, agreement: Agreement
     ) -> None:
         SignatureFactory(user=user, version=version(agreement, 1))
         version(agreement, 2, **facts)
