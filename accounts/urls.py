@@ -9,6 +9,8 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="profile")),
     path("profile/", views.profile, name="profile"),
     path("profile/sign-out-everywhere/", views.sign_out_everywhere, name="sign_out_everywhere"),
+    path("profile/delete/", views.delete_account, name="delete_account"),
+    path("deleted/", views.account_deleted, name="account_deleted"),
     path("my-data.json", views.my_data, name="my_data"),
     # These stand before allauth's of the same name.
     path("confirm-email/", views.confirm_address, name="account_email_verification_sent"),

@@ -168,6 +168,22 @@ class Bucket:
             answer = self.client.head_object(Bucket=self.name, Key=key, **wanted)
         return ObjectFacts(answer["ContentLength"], answer["ETag"].strip('"'), answer.get("VersionId", ""))
 
+    def put(self, key: str, content: bytes) -> None:
+        """A small object, whole or not at all."""
+        with named_errors():
+            self.client.put_object(Bucket=self.name, Key=key, Body=content)
+
+    def read(self, key: str) -> bytes:
+        """A small object; ObjectMissing when there is none of this key."""
+        with named_errors(key):
+            return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """The keys that begin so, in their order, page by page."""
+        with named_errors():
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+                yield from (entry["Key"] for entry in page.get("Contents", []))
+
     def reachable(self) -> bool:
         """Whether the bucket answers to our credentials, within a few seconds."""
         try:
@@ -201,8 +217,17 @@ def disposition(filename: str) -> str:
 
 def bucket() -> Bucket:
     """The bucket of the settings: one client a process."""
+    return _named(settings.BUCKET_NAME)
+
+
+def evidence_bucket() -> Bucket:
+    """The bucket of what must outlive a restored backup."""
+    return _named(settings.EVIDENCE_BUCKET_NAME)
+
+
+def _named(name: str) -> Bucket:
     return _bucket(
-        settings.BUCKET_NAME,
+        name,
         settings.BUCKET_REGION,
         settings.BUCKET_ENDPOINT_URL,
         settings.BUCKET_ACCESS_KEY_ID,
@@ -210,6 +235,6 @@ def bucket() -> Bucket:
     )
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _bucket(name: str, region: str, endpoint_url: str, key_id: str, secret: str) -> Bucket:
     return Bucket(name, region=region, endpoint_url=endpoint_url, key_id=key_id, secret=secret)

@@ -1,9 +1,12 @@
-"""What is done about access and records when its time comes. Each may run twice, or late."""
+"""What is done about access and accounts when its time comes. Each may run twice, or late."""
 
 from celery import shared_task
 
-from accounts.tasks import hint, send_mails
-from datasets.services import access, downloads
+from accounts.models import Deletion
+from accounts.services.work import work_through
+from accounts.tasks import RUN_SECONDS, hint, send_mails, swept_by
+from datasets.services import access
+from datasets.services.deletions import carry_out
 
 
 @shared_task(ignore_result=True)
@@ -12,6 +15,9 @@ def remind_of_ends() -> None:
         hint(send_mails)
 
 
+@swept_by(lambda: Deletion.objects.due().exists())
 @shared_task(ignore_result=True)
-def blank_addresses() -> None:
-    downloads.blank_addresses()
+def delete_accounts() -> None:
+    """Forget whoever asked for it, when the farewell has left."""
+    if work_through(Deletion.objects.all(), carry_out, seconds=RUN_SECONDS):
+        hint(delete_accounts)

@@ -58,8 +58,14 @@ def _take_own_share(worker: str) -> None:
     number = int(worker.removeprefix("gw")) + 1
     address, _slash, _database = os.environ["REDIS_URL"].rpartition("/")
     bucket = f"{BUCKET}-{worker}"
-    (Path(os.environ[FOLDER]) / "bucket" / bucket).mkdir(mode=0o700, exist_ok=True)
-    os.environ |= {"REDIS_URL": f"{address}/{number}", "BUCKET_NAME": bucket}
+    evidence = f"{bucket}-evidence"
+    for name in (bucket, evidence):
+        (Path(os.environ[FOLDER]) / "bucket" / name).mkdir(mode=0o700, exist_ok=True)
+    os.environ |= {
+        "REDIS_URL": f"{address}/{number}",
+        "BUCKET_NAME": bucket,
+        "EVIDENCE_BUCKET_NAME": evidence,
+    }
 
 
 def pytest_unconfigure() -> None:

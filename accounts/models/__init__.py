@@ -1,9 +1,10 @@
 """People, agreements and mail."""
 
 from accounts.models.agreements import Agreement, AgreementVersion, Signature
+from accounts.models.deletions import Deletion
 from accounts.models.leases import Lease
 from accounts.models.mails import OutgoingMail
 from accounts.models.users import User
 from accounts.models.work import Work
 
-__all__ = ["Agreement", "AgreementVersion", "Lease", "OutgoingMail", "Signature", "User", "Work"]
+__all__ = ["Agreement", "AgreementVersion", "Deletion", "Lease", "OutgoingMail", "Signature", "User", "Work"]

@@ -7,6 +7,7 @@ from django.utils import timezone
 from accounts.exceptions import MoveNotAllowed
 from accounts.mail import queue
 from accounts.models import User
+from accounts.services.deletions import is_being_deleted
 
 # The mail that tells of each kind of factor that is gone.
 TOLD = {
@@ -46,6 +47,8 @@ def _set_active(user: User, active: bool, *, by: User) -> User:
     user = _locked(user, by=by)
     if user.pk == by.pk:
         raise MoveNotAllowed("This is your own account. Ask another maintainer.")
+    if is_being_deleted(user):
+        raise MoveNotAllowed(f"{user.email} is deleted. The person may register again.")
     if user.is_active == active:
         raise MoveNotAllowed(f"{user.email} is {'active' if active else 'disabled'} already.")
     user.is_active = active

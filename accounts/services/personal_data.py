@@ -9,7 +9,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q
 
-from accounts.models import OutgoingMail, User
+from accounts.models import Deletion, OutgoingMail, User
 
 Part = dict[str, Any]
 # What a mail's row holds of its code.
@@ -28,6 +28,9 @@ def account_of(user: User) -> Part:
         "last_sign_in": user.last_login,
         "active": user.is_active,
         "maintainer": user.is_staff,
+        "superuser": user.is_superuser,
+        "signed_out_everywhere": user.sessions_ended,
+        "deletion": Deletion.objects.filter(user=user).values("created_at", "written_at", "state", "why").first(),
         "groups": [group.name for group in user.groups.all()],
         "permissions": sorted(user.get_user_permissions()),
         "addresses": list(EmailAddress.objects.filter(user=user).values("email", "verified", "primary")),

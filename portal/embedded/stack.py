@@ -62,6 +62,10 @@ class Stack:
         return self.path / "mail"
 
     @property
+    def evidence_bucket(self) -> str:
+        return f"{self.buckets[0]}-evidence"
+
+    @property
     def site_url(self) -> str:
         return f"http://{LOOPBACK}:{self.site_port or 8000}"
 
@@ -112,6 +116,7 @@ class Stack:
             "DATABASE_URL": self._postgres().url(),
             "REDIS_URL": self._valkey().url(),
             "BUCKET_NAME": self.buckets[0],
+            "EVIDENCE_BUCKET_NAME": self.evidence_bucket,
             "BUCKET_REGION": REGION,
             "BUCKET_ENDPOINT_URL": bucket.url(),
             "BUCKET_ACCESS_KEY_ID": bucket.key_id,
@@ -133,7 +138,7 @@ class Stack:
         valkey.prepare()
         self.run(valkey.part())
         progress(f"Valkey answers on port {valkey.port}")
-        bucket.prepare(*self.buckets)
+        bucket.prepare(*self.buckets, self.evidence_bucket)
         self.run(bucket.part())
         progress(f"The bucket answers on port {bucket.port}; its files are in {bucket.data}")
         self.run(self._mailsink())

@@ -124,6 +124,8 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
 
 # The bucket -----------------------------------------------------------------------------------------
 BUCKET_NAME = env.str("BUCKET_NAME", default="")
+# What must outlive a restored backup: beside the data, and under other rights.
+EVIDENCE_BUCKET_NAME = env.str("EVIDENCE_BUCKET_NAME", default=f"{BUCKET_NAME}-evidence")
 BUCKET_REGION = env.str("BUCKET_REGION", default="us-east-1")
 BUCKET_ENDPOINT_URL = env.str("BUCKET_ENDPOINT_URL", default="")
 BUCKET_ACCESS_KEY_ID = env.str("BUCKET_ACCESS_KEY_ID", default="")
@@ -170,9 +172,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "accounts.tasks.sweep", "schedule": schedule(10), "options": {"expires": 10}},
     "require-agreements": {"task": "accounts.tasks.require_due_versions", "schedule": schedule(60)},
     "remind": {"task": "datasets.tasks.remind_of_ends", "schedule": schedule(3600)},
-    "clear-sessions": {"task": "accounts.tasks.clear_sessions", "schedule": schedule(86_400)},
-    "blank-mail-addresses": {"task": "accounts.tasks.blank_mail_addresses", "schedule": schedule(86_400)},
-    "blank-addresses": {"task": "datasets.tasks.blank_addresses", "schedule": schedule(86_400)},
+    "forget": {"task": "accounts.tasks.forget_what_is_old", "schedule": schedule(86_400)},
 }
 
 # Accounts -----------------------------------------------------------------------------------------------
@@ -279,6 +279,10 @@ PERSONAL_DATA = {
     "mails": "accounts.services.personal_data.mails_to",
     "access": "datasets.services.personal_data.access_of",
 }
+# What forgets a person whose account is deleted, in this order: each function takes the person.
+FORGETTING = ["datasets.services.forgetting.forget_access", "accounts.services.forgetting.forget_account"]
+# What is kept of each model, for how long, and what ends it: each is a list of accounts.services.retention.Rule.
+RETENTION = ["accounts.services.retention.RULES", "datasets.services.retention.RULES"]
 
 # Chrome holds the redirect to a provider against the form that led to it.
 FORMS_LEAD_TO = [SELF, *(PROVIDER_SITES[name] for name in SOCIALACCOUNT_PROVIDERS)]

@@ -1,18 +1,15 @@
-"""Links: issued, replaced, revoked, shown; and the addresses in download records, blanked in time."""
+"""Links: issued, replaced, revoked."""
 
 import logging
-from datetime import timedelta
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
 from datasets.exceptions import MoveNotAllowed
-from datasets.models import AccessGrant, DownloadLink, DownloadRecord, Release
+from datasets.models import AccessGrant, DownloadLink, Release
 
 log = logging.getLogger(__name__)
-BLANKED_AT_ONCE = 1_000
 
 
 @transaction.atomic
@@ -71,16 +68,3 @@ def _end_link(link: DownloadLink, status: DownloadLink.Status) -> None:
         raise MoveNotAllowed(f"A link that is {link.status} cannot become {status}.")
     link.status, link.ended_at = status, timezone.now()
     link.save(update_fields=["status", "ended_at"])
-
-
-def blank_addresses() -> int:
-    """Forget the network addresses of records older than ADDRESS_DAYS, batch by batch; their number is returned."""
-    old = DownloadRecord.objects.filter(
-        address__isnull=False, issued_at__lt=timezone.now() - timedelta(days=settings.ADDRESS_DAYS)
-    )
-    blanked = 0
-    while True:
-        batch = list(old.order_by("issued_at").values_list("pk", flat=True)[:BLANKED_AT_ONCE])
-        blanked += DownloadRecord.objects.filter(pk__in=batch, address__isnull=False).update(address=None)
-        if len(batch) < BLANKED_AT_ONCE:
-            return blanked
