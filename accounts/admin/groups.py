@@ -34,8 +34,8 @@ class GroupForm(forms.ModelForm):
         Permission.objects.none(),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="To change requests and grants is to decide them; to change mails is to try them again; to delete users is "
-        "to delete their accounts.",
+        help_text="To change requests and grants is to decide them; to change mails is to try them again; "
+        "to delete users is to delete their accounts.",
     )
 
     class Meta:

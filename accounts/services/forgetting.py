@@ -14,8 +14,8 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
-from django.contrib.auth import SESSION_KEY
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth import SESSION_KEY
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.db import connection
@@ -85,7 +85,7 @@ def forget_mails(user: User, addresses: Sequence[str]) -> None:
     """Whatever was or will be sent to them: it stays that there was a mail, not to whom. None is sent any more."""
     # What a mail server said may name the address, too.
     said = Case(When(state=Work.State.DONE, then=Value("")), default=Value("Not sent: the account was deleted."))
-    theirs = OutgoingMail.objects.filter(Q(user=user) | Q(user=None, to__in=addresses))
+    theirs = OutgoingMail.objects.filter(Q(user=user) | Q(user=None, to__in=addresses)).exclude(to="")
     theirs.update(
         to="",
         keys={},
@@ -129,5 +129,6 @@ def forget_profile(user: User) -> None:
     for column in (*REQUIRED_PROFILE, "is_active", "is_staff", "is_superuser"):
         setattr(user, column, "" if column in REQUIRED_PROFILE else False)
     user.last_login = None
-    user.set_unusable_password()
+    if user.has_usable_password():
+        user.set_unusable_password()
     user.save()

@@ -148,8 +148,8 @@ RULES = [
         what="Account: address, name, institution, country, position, research purpose, connected providers",
         why="To know who holds the data, and to decide on access",
         seen_by=YOU_AND_US,
-        how_long="As long as the account. Afterwards a row without any of it remains, to which signatures and downloads "
-        "belong",
+        how_long="As long as the account. Afterwards a row without any of it remains, to which signatures and "
+        "downloads belong",
     ),
     Rule(
         models=("accounts.User", "mfa.Authenticator"),
@@ -180,8 +180,8 @@ RULES = [
         what="Signatures: typed name, address, time, network address, browser, the exact text",
         why="To prove what was agreed",
         seen_by=YOU_AND_US,
-        how_long="As long as the account, and nobody can alter them. Afterwards which text was signed when, and hashes from "
-        "which nothing about you can be found",
+        how_long="As long as the account, and nobody can alter them. Afterwards which text was signed when, and hashes "
+        "from which nothing about you can be found",
     ),
     Rule(
         models=("accounts.OutgoingMail",),

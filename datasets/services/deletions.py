@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 
-from django.utils import timezone
 from redis.exceptions import RedisError
 
 from accounts.models import Deletion, User

@@ -33,8 +33,10 @@ def _called(function: str, days: int) -> int:
 
 RULES = [
     Rule(
-        models=("datasets.AccessRequest", "datasets.AccessRequestEvent", "datasets.AccessGrant")
-        + ("datasets.AccessGrantEvent",),
+        models=(
+            *("datasets.AccessRequest", "datasets.AccessRequestEvent"),
+            *("datasets.AccessGrant", "datasets.AccessGrantEvent"),
+        ),
         what="Requests for access, their decisions, and the access that they led to",
         why="To say who decided what, and why",
         seen_by=YOU_AND_US,
@@ -54,8 +56,8 @@ RULES = [
         what="Links, and what was downloaded: archive, first byte, time, client, country",
         why="To show you what you have downloaded, and to know who holds a release that is withdrawn",
         seen_by=YOU_AND_US,
-        how_long="As long as the release is followed up, and nobody can alter it. Without the account, a row without client "
-        "and country that counts for the release",
+        how_long="As long as the release is followed up, and nobody can alter it. Without the account, a row without "
+        "client and country that counts for the release",
     ),
     Rule(
         models=("datasets.DownloadRecord",),
@@ -67,8 +69,10 @@ RULES = [
         forget=forget_addresses,
     ),
     Rule(
-        models=("datasets.Dataset", "datasets.DatasetEvent", "datasets.Release", "datasets.ReleaseEvent")
-        + ("datasets.Archive", "datasets.Volume"),
+        models=(
+            *("datasets.Dataset", "datasets.DatasetEvent", "datasets.Release", "datasets.ReleaseEvent"),
+            *("datasets.Archive", "datasets.Volume"),
+        ),
         what="The catalogue, and what was changed in it",
         why="The site is for it; nothing in it is about you",
         seen_by="Everybody",

@@ -1,23 +1,18 @@
-"""Links are issued, replaced and revoked; what they list; and how records forget where they came from."""
-
-from datetime import timedelta
+"""Links are issued, replaced and revoked; what they list; and records never change."""
 
 import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from pytest_django import Settings
 
 from datasets.exceptions import FileUnknown, LinkReplaced, MoveNotAllowed
 from datasets.models import AccessGrant, Archive, DownloadLink, DownloadRecord
 from datasets.services.access.overview import overview_of
 from datasets.services.downloads import (
     address_of,
-    blank_addresses,
     commands,
     issue_link,
-    links,
     listing,
     open_link,
     replace_link,
@@ -176,27 +171,6 @@ class TestCommands:
 
 
 class TestRecords:
-    def test_addresses_are_blanked_when_they_are_old_enough(self, settings: Settings) -> None:
-        settings.ADDRESS_DAYS = 30
-        now = timezone.now()
-        old = [DownloadRecordFactory(issued_at=now - timedelta(days=days)) for days in (31, 400)]
-        young = DownloadRecordFactory(issued_at=now - timedelta(days=29))
-        before = {record.pk: record.agent for record in old}
-        assert blank_addresses() == 2
-        assert blank_addresses() == 0
-        rows = {record.pk: record for record in DownloadRecord.objects.all()}
-        assert [rows[record.pk].address for record in old] == [None, None]
-        assert rows[young.pk].address == "192.0.2.7"
-        assert {record.pk: rows[record.pk].agent for record in old} == before
-
-    def test_many_are_blanked_batch_by_batch(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(links, "BLANKED_AT_ONCE", 2)
-        link = DownloadLinkFactory()
-        archive = ArchiveFactory(release=link.release)
-        for _ in range(5):
-            DownloadRecordFactory(link=link, archive=archive, issued_at=timezone.now() - timedelta(days=400))
-        assert blank_addresses() == 5
-
     @pytest.mark.parametrize(
         "change",
         [

@@ -17,8 +17,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         replay = replay_deletions()
         self.stdout.write(
-            f"{replay.repeated:,} deleted again, {replay.done_before:,} deleted already, {replay.of_nobody:,} of people "
-            "whom this database does not know."
+            f"{replay.repeated:,} deleted again, {replay.done_before:,} deleted already, "
+            f"{replay.of_nobody:,} of people whom this database does not know."
         )
         if replay.not_done:
             self.stderr.write(f"{replay.not_done:,} not done: their rows say why. Run this again.")
