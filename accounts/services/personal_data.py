@@ -6,6 +6,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q
 
@@ -32,7 +33,9 @@ def account_of(user: User) -> Part:
         "signed_out_everywhere": user.sessions_ended,
         "deletion": Deletion.objects.filter(user=user).values("created_at", "written_at", "state", "why").first(),
         "groups": [group.name for group in user.groups.all()],
-        "permissions": sorted(user.get_user_permissions()),
+        "permissions": sorted(
+            permission_of(permission) for permission in user.user_permissions.select_related("content_type")
+        ),
         "addresses": list(EmailAddress.objects.filter(user=user).values("email", "verified", "primary")),
         "second_factors": [factor_of(factor) for factor in Authenticator.objects.filter(user=user).order_by("pk")],
         "providers": list(
@@ -41,6 +44,12 @@ def account_of(user: User) -> Part:
         "changed_by_maintainers": changes(object_id=str(user.pk), content_type=ContentType.objects.get_for_model(User)),
         "changed_as_maintainer": changes(user=user),
     }
+
+
+def own_permissions(user: User) -> list[str]:
+    """Those that were given to this person; a superuser may do the rest as well."""
+    given = Permission.objects.filter(user=user).order_by("content_type__app_label", "codename")
+    return [f"{app}.{name}" for app, name in given.values_list("content_type__app_label", "codename")]
 
 
 def changes(**of: Any) -> list[Part]:
