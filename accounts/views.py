@@ -90,7 +90,7 @@ def sign_out_everywhere(request: Signed) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete_account(request: Signed) -> HttpResponse:
     """What would be removed and what would stay; then, with a fresh proof of who asks, it begins."""
-    form = DeleteAccountForm(request.POST or None)
+    form = DeleteAccountForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         return _delete_account(request)
     signatures = Signature.objects.filter(user=request.user).count()

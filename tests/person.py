@@ -31,6 +31,7 @@ from accounts.services.work import work_through
 from datasets.models import AccessGrant, DownloadRecord
 from datasets.services.access import approve_request, decline_request, revoke_grant, withdraw_request
 from datasets.services.deletions import carry_out
+from datasets.services.maintainers import create_maintainer_groups
 from tests.access import asked, link_of, offered, reviewed, sign
 from tests.factories import DownloadRecordFactory, StaffFactory, UserFactory
 
@@ -104,6 +105,7 @@ def with_ways_in(user: User) -> None:
     SocialToken.objects.create(account=social, token="a marked token", token_secret="another marked token")
     address = EmailAddress.objects.create(user=user, email=OLD_EMAIL)
     EmailConfirmation.objects.create(email_address=address, key="marked token of an address", sent=timezone.now())
+    create_maintainer_groups()
     user.groups.add(Group.objects.get(name="Reviewers"))
     user.user_permissions.add(Permission.objects.first())  # type: ignore[arg-type]
 

@@ -33,9 +33,7 @@ def account_of(user: User) -> Part:
         "signed_out_everywhere": user.sessions_ended,
         "deletion": Deletion.objects.filter(user=user).values("created_at", "written_at", "state", "why").first(),
         "groups": [group.name for group in user.groups.all()],
-        "permissions": sorted(
-            permission_of(permission) for permission in user.user_permissions.select_related("content_type")
-        ),
+        "permissions": own_permissions(user),
         "addresses": list(EmailAddress.objects.filter(user=user).values("email", "verified", "primary")),
         "second_factors": [factor_of(factor) for factor in Authenticator.objects.filter(user=user).order_by("pk")],
         "providers": list(

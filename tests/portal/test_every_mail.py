@@ -12,6 +12,7 @@ from accounts.mail import mint_code, queue
 from accounts.mail.letters import Letter, letter
 from accounts.mail.outbox import RENDERERS
 from accounts.models import OutgoingMail, User
+from accounts.services.deletions import delete_account
 from datasets.models import Dataset
 from datasets.services.access import decline_request, revoke_grant
 from datasets.services.access.reminders import ends_on
@@ -86,11 +87,17 @@ def ends(template: str) -> OutgoingMail | None:
     return queue(template, user=grant.user, grant=grant.pk, ends_on=ends_on(grant))
 
 
+def deleted(template: str) -> OutgoingMail:
+    delete_account(person(), by=StaffFactory.create(), reason=REASON)
+    return last(template)
+
+
 # How a row of each mail comes to be; those of accounts' events are alike.
 MADE: dict[str, Callable[[str], OutgoingMail | None]] = {
     "account/email_confirmation": with_code,
     "account/email_confirmation_signup": with_code,
     "account/password_reset_code": with_code,
+    "account/deleted": deleted,
     "agreement/receipt": receipt,
     "access/link": link,
     "access/requested": requested,
