@@ -40,7 +40,7 @@ def help_page(request: HttpRequest) -> HttpResponse:
 @require_safe
 @transaction.non_atomic_requests
 def privacy(request: HttpRequest) -> HttpResponse:
-    return render(request, "privacy.html", {"rules": list(rules())})
+    return render(request, "privacy.html", {"rules": rules()})
 
 
 @require_safe

@@ -24,9 +24,7 @@ from django.db.models.functions import Coalesce, Now
 
 from accounts.models import OutgoingMail, Signature, User, Work
 from accounts.models.users import NOWHERE, REQUIRED_PROFILE
-
-# What a mail to somebody else says of the maintainer who took a second factor away (accounts.services.people).
-ACTED = "the administration, by "
+from accounts.services.people import ACTED, TOLD
 
 
 def forget_account(user: User) -> None:
@@ -95,7 +93,8 @@ def forget_mails(user: User, addresses: Sequence[str]) -> None:
         finished_at=Coalesce("finished_at", Now()),
     )
     for address in addresses:
-        named = OutgoingMail.objects.filter(template__startswith="account/", keys__agent=f"{ACTED}{address}")
+        # What they did to somebody's account as maintainers was mailed with their address.
+        named = OutgoingMail.objects.filter(template__in=TOLD.values(), keys__agent=f"{ACTED}{address}")
         for mail in named.only("keys"):
             named.filter(pk=mail.pk).update(keys={**mail.keys, "agent": ACTED.partition(",")[0]})
 

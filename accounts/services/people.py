@@ -14,6 +14,8 @@ TOLD = {
     Authenticator.Type.TOTP: "account/totp_deactivated",
     Authenticator.Type.WEBAUTHN: "account/webauthn_removed",
 }
+# And with what it was done; the address of who did it follows.
+ACTED = "the administration, by "
 
 
 def disable_account(user: User, *, by: User) -> User:
@@ -37,7 +39,7 @@ def reset_second_factor(user: User, *, by: User) -> int:
     if not kinds:
         raise MoveNotAllowed(f"{user.email} has no second factor.")
     for kind in sorted(kinds & TOLD.keys()):
-        done = {"at": timezone.now().isoformat(), "agent": f"the administration, by {by.email}", "address": "the site"}
+        done = {"at": timezone.now().isoformat(), "agent": f"{ACTED}{by.email}", "address": "the site"}
         queue(TOLD[kind], user=user, **done)
     return factors.delete()[0]
 

@@ -6,7 +6,7 @@ that have a time. No model of the site is without a rule, which a test sees to.
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -52,9 +52,10 @@ class Rule:
         return self.how_long.format(days=f"{self.days():,}")
 
 
-def rules() -> Iterator[Rule]:
-    for path in settings.RETENTION:
-        yield from import_string(path)
+def rules() -> list[Rule]:
+    """What is about people first, package by package."""
+    found = [rule for path in settings.RETENTION for rule in import_string(path)]
+    return sorted(found, key=lambda rule: rule.seen_by == EVERYBODY)
 
 
 def forget_what_is_old(*, seconds: float) -> bool:
@@ -136,8 +137,7 @@ def forget_log(days: int) -> int:
     return delete_batch(LogEntry.objects.filter(action_time__lt=before(days)).order_by("pk"))
 
 
-YOU_AND_US = "You and the maintainers"
-NOBODY = "Nobody"
+YOU_AND_US, EVERYBODY = "You and the maintainers", "Everybody"
 
 RULES = [
     Rule(
@@ -171,7 +171,7 @@ RULES = [
         models=("sessions.Session",),
         what="What a browser has open here; while you register, your answers",
         why="To keep you signed in, and to fill in the form again",
-        seen_by=NOBODY,
+        seen_by="Nobody",
         how_long="14 days without a visit, the answers an hour; what ran out is deleted daily",
         forget=forget_sessions,
     ),
@@ -240,7 +240,7 @@ RULES = [
         ),
         what="Agreements, and what kinds of maintainers there are",
         why="The site needs them; nothing in them is about you",
-        seen_by="Everybody",
+        seen_by=EVERYBODY,
         how_long="As long as the site",
     ),
 ]

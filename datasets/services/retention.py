@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Q
 
-from accounts.services.retention import BATCH, YOU_AND_US, Rule, before
+from accounts.services.retention import BATCH, EVERYBODY, YOU_AND_US, Rule, before
 from datasets.models import AccessRequest
 
 PURPOSE_DAYS = 365
@@ -75,7 +75,7 @@ RULES = [
         ),
         what="The catalogue, and what was changed in it",
         why="The site is for it; nothing in it is about you",
-        seen_by="Everybody",
+        seen_by=EVERYBODY,
         how_long="As long as the site",
     ),
 ]

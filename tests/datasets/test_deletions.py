@@ -5,10 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from celery import Task
 from django.conf import settings
 from django.core.cache import caches
 from django.db import DatabaseError, connection, transaction
-from django.test import Client
+from django.test import Client, TestCase
+from django.utils import timezone
 from redis.exceptions import ConnectionError as NoConnection
 
 from accounts.exceptions import MoveNotAllowed
@@ -17,12 +19,14 @@ from accounts.models import Deletion, OutgoingMail, Signature, User, Work
 from accounts.services.deletions import delete_account, delete_own_account
 from accounts.services.evidence import examine_chain
 from accounts.services.people import enable_account
+from accounts.tasks import sweep
 from datasets.exceptions import AccountDisabled, BucketDown
 from datasets.models import AccessGrant, AccessRequest, DownloadLink, DownloadRecord
 from datasets.services import deletions
 from datasets.services.deletions import FOLDER
 from datasets.services.downloads import open_link, token_of
 from datasets.storage import evidence_bucket
+from datasets.tasks import delete_accounts
 from tests.access import offered, sign
 from tests.factories import DownloadRecordFactory, StaffFactory, UserFactory, granted
 from tests.owner import as_owner
@@ -226,6 +230,21 @@ class TestWaiting:
         monkeypatch.undo()
         work(minutes=61)
         assert rows_that_mention(person.marks) == []
+
+
+class TestTask:
+    def test_the_sweeper_finds_what_is_due_and_the_task_does_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        hinted: list[str] = []
+        monkeypatch.setattr(Task, "apply_async", lambda task, **_options: hinted.append(task.name))
+        deletion = delete_own_account(UserFactory())
+        OutgoingMail.objects.update(due_at=timezone.now() + timedelta(days=1))
+        with TestCase.captureOnCommitCallbacks(execute=True):
+            sweep()
+        assert hinted == [delete_accounts.name]
+        delete_accounts()
+        deletion.refresh_from_db()
+        assert (deletion.state, deletion.attempts) == ("waiting", 1)
+        assert deletion.written_at
 
 
 class TestFaults:

@@ -83,7 +83,7 @@ def test_a_rule_that_fails_holds_up_no_other_and_is_told(
 
     done: list[int] = []
     told = [Rule(models=(), what="x", why="", seen_by="", how_long="", forget=forget) for forget in (fail, note)]
-    monkeypatch.setattr(retention, "rules", lambda: iter(told))
+    monkeypatch.setattr(retention, "rules", lambda: told)
     with pytest.raises(DatabaseError, match="refused"):
         forget_what_is_old()
     assert done == [0]
