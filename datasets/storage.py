@@ -173,11 +173,6 @@ class Bucket:
         with named_errors():
             self.client.put_object(Bucket=self.name, Key=key, Body=content)
 
-    def read(self, key: str) -> bytes:
-        """A small object; ObjectMissing when there is none of this key."""
-        with named_errors(key):
-            return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
-
     def keys(self, prefix: str) -> Iterator[str]:
         """The keys that begin so, in their order, page by page."""
         with named_errors():
