@@ -89,12 +89,14 @@ def provider_problems() -> Iterator[CheckMessage]:
 
 
 def personal_data_problems() -> Iterator[CheckMessage]:
-    for section, path in settings.PERSONAL_DATA.items():
+    wanted = {
+        **{path: f'"My data" lacks its section {section!r}' for section, path in settings.PERSONAL_DATA.items()},
+        **dict.fromkeys(settings.FORGETTING, "Not all is forgotten of who is deleted"),
+        **dict.fromkeys(settings.RETENTION, "Not all is forgotten in time"),
+    }
+    for path, lack in wanted.items():
         try:
             import_string(path)
         except ImportError:
-            yield Error(
-                f'"My data" lacks its section {section!r}: there is no {path}.',
-                hint="Correct PERSONAL_DATA.",
-                id="accounts.E007",
-            )
+            hint = "Correct PERSONAL_DATA, FORGETTING or RETENTION."
+            yield Error(f"{lack}: there is no {path}.", hint=hint, id="accounts.E007")

@@ -9,16 +9,14 @@ from collections.abc import Callable
 from functools import partial
 
 from celery import Task, shared_task
-from django.conf import settings
 from django.core.cache import cache
 from django.db import transaction
-from django.utils.module_loading import import_string
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from accounts.mail import deliver_due
 from accounts.models import OutgoingMail, Receipt
-from accounts.services import agreements, mails, receipts
+from accounts.services import agreements, receipts, retention
 
 logger = logging.getLogger(__name__)
 
@@ -91,11 +89,7 @@ def require_due_versions() -> None:
 
 
 @shared_task(ignore_result=True)
-def clear_sessions() -> None:
-    """Nobody comes back to a session that ran out, so nothing else would delete what it holds."""
-    import_string(f"{settings.SESSION_ENGINE}.SessionStore").clear_expired()
-
-
-@shared_task(ignore_result=True)
-def blank_mail_addresses() -> None:
-    mails.blank_addresses()
+def forget_what_is_old() -> None:
+    """What was kept as long as it may be (accounts.services.retention)."""
+    if retention.forget_what_is_old(seconds=RUN_SECONDS):
+        hint(forget_what_is_old)

@@ -5,6 +5,7 @@ from email.utils import parseaddr
 from typing import Any
 
 from allauth.account import app_settings
+from allauth.account.decorators import reauthentication_required
 from allauth.account.internal.flows.email_verification_by_code import EMAIL_VERIFICATION_CODE_SESSION_KEY
 from allauth.account.internal.flows.signup import complete_signup
 from allauth.account.utils import get_next_redirect_url
@@ -14,7 +15,7 @@ from allauth.socialaccount.adapter import get_adapter as get_provider_adapter
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -28,15 +29,19 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.acts import act_from
 from accounts.answers import pdf_answer
+from accounts.exceptions import MoveNotAllowed
+from accounts.forms.deletion import DeleteAccountForm
 from accounts.forms.kept import Kept, asked_resets, forget, keep, kept
 from accounts.forms.profile import ProfileForm, profile_of
 from accounts.models import AgreementVersion, Signature, User
 from accounts.services.agreements import reasons_since
 from accounts.services.codes import CodePurpose, end_codes
+from accounts.services.deletions import delete_own_account
 from accounts.services.differences import difference_between
 from accounts.services.receipts import stored_document
 from accounts.services.registration import complete_profile, end_sessions, export_my_data, register
 from accounts.services.signed import signed_by
+from accounts.tasks import hint, send_mails
 
 
 class Signed(HttpRequest):
@@ -159,6 +164,35 @@ def signed_text(request: Signed, slug: str, number: int) -> HttpResponse:
     response = HttpResponse(version.text.encode(), content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'inline; filename="{slug}-version-{version.number}.txt"'
     return response
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def delete_account(request: Signed) -> HttpResponse:
+    """What would be removed and what would stay; then, with a fresh proof of who asks, it begins."""
+    form = DeleteAccountForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        return _delete_account(request)
+    signatures = Signature.objects.filter(user=request.user).count()
+    return render(request, "accounts/delete.html", {"form": form, "signatures": signatures})
+
+
+@reauthentication_required
+def _delete_account(request: Signed) -> HttpResponse:
+    try:
+        delete_own_account(request.user)
+    except MoveNotAllowed as refusal:
+        messages.error(request, str(refusal))
+        return redirect("profile")
+    hint(send_mails)
+    logout(request)
+    return redirect("account_deleted")
+
+
+@require_GET
+def account_deleted(request: HttpRequest) -> HttpResponse:
+    return render(request, "accounts/deleted.html")
 
 
 # Codes ----------------------------------------------------------------------------------------------------

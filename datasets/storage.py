@@ -188,6 +188,17 @@ class Bucket:
             )
         return ObjectFacts(len(body), answer["ETag"].strip('"'), answer.get("VersionId", ""))
 
+    def put(self, key: str, content: bytes) -> None:
+        """A small object, whole or not at all."""
+        with named_errors():
+            self.client.put_object(Bucket=self.name, Key=key, Body=content)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """The keys that begin so, in their order, page by page."""
+        with named_errors():
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+                yield from (entry["Key"] for entry in page.get("Contents", []))
+
     def reachable(self) -> bool:
         """Whether the bucket answers to our credentials, within a few seconds."""
         try:
@@ -221,19 +232,17 @@ def disposition(filename: str) -> str:
 
 def bucket() -> Bucket:
     """The bucket of the settings: one client a process."""
-    return _bucket(
-        settings.BUCKET_NAME,
-        settings.BUCKET_REGION,
-        settings.BUCKET_ENDPOINT_URL,
-        settings.BUCKET_ACCESS_KEY_ID,
-        settings.BUCKET_SECRET_ACCESS_KEY,
-    )
+    return _named(settings.BUCKET_NAME)
 
 
 def evidence_bucket() -> Bucket:
-    """The bucket for anchors of the chain of signatures, in the same place and with the same credentials."""
+    """The bucket of what must outlive a restored backup."""
+    return _named(settings.EVIDENCE_BUCKET_NAME)
+
+
+def _named(name: str) -> Bucket:
     return _bucket(
-        settings.EVIDENCE_BUCKET_NAME,
+        name,
         settings.BUCKET_REGION,
         settings.BUCKET_ENDPOINT_URL,
         settings.BUCKET_ACCESS_KEY_ID,

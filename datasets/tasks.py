@@ -1,10 +1,13 @@
-"""What is done about access and records when its time comes. Each may run twice, or late."""
+"""What is done about access, accounts and evidence when its time comes. Each may run twice, or late."""
 
 from celery import shared_task
 
+from accounts.models import Deletion
+from accounts.services.work import work_through
 from accounts.tasks import RUN_SECONDS, hint, send_mails, swept_by
 from datasets.models import EvidenceAnchor, Notice
-from datasets.services import access, anchors, downloads, notices
+from datasets.services import access, anchors, notices
+from datasets.services.deletions import carry_out
 
 
 @shared_task(ignore_result=True)
@@ -13,9 +16,12 @@ def remind_of_ends() -> None:
         hint(send_mails)
 
 
+@swept_by(lambda: Deletion.objects.due().exists())
 @shared_task(ignore_result=True)
-def blank_addresses() -> None:
-    downloads.blank_addresses()
+def delete_accounts() -> None:
+    """Forget whoever asked for it, when the farewell has left."""
+    if work_through(Deletion.objects.all(), carry_out, seconds=RUN_SECONDS):
+        hint(delete_accounts)
 
 
 @shared_task(ignore_result=True)

@@ -2,7 +2,6 @@
 
 import sys
 
-from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -12,6 +11,7 @@ from redis.exceptions import ConnectionError as CacheGone
 from redis.exceptions import TimeoutError as CacheSlow
 
 from accounts.address import AddressUnknown
+from accounts.services.retention import rules
 from datasets.exceptions import PartDown
 from datasets.services.downloads.delivery import refused_by_standby
 from datasets.views.contents import Catalogue
@@ -40,7 +40,7 @@ def help_page(request: HttpRequest) -> HttpResponse:
 @require_safe
 @transaction.non_atomic_requests
 def privacy(request: HttpRequest) -> HttpResponse:
-    return render(request, "privacy.html", {"address_days": settings.ADDRESS_DAYS})
+    return render(request, "privacy.html", {"rules": rules()})
 
 
 @require_safe

@@ -29,7 +29,8 @@ def sign(user: User, dataset: Dataset, **facts: Any) -> Outcome:
     version = current_version(dataset.agreement)
     assert version is not None
     given = {"version": version, "typed_name": user.name, "statements": version.statements}
-    return sign_for_access(user=user, dataset=dataset, address="192.0.2.1", agent="Mozilla/5.0", **given | facts)
+    given |= {"address": "192.0.2.1", "agent": "Mozilla/5.0"}
+    return sign_for_access(user=user, dataset=dataset, **given | facts)
 
 
 def asked(user: User, dataset: Dataset) -> AccessRequest:

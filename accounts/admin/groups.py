@@ -9,8 +9,10 @@ from django.http import HttpRequest
 from accounts.admin.pages import HouseAdmin
 
 # Rights that no page asks for, since what they name is written by services alone.
-IDLE = Q(codename__regex="^(add|delete)_(user|signature|outgoingmail|accessrequest|accessgrant|download.*|volume)$")
-IDLE |= Q(codename__regex="^change_(signature|downloadrecord|volume)$") | Q(codename__endswith="event")
+IDLE = Q(
+    codename__regex="^(add_user|(add|delete)_(deletion|signature|outgoingmail|accessrequest|accessgrant|download.*|volume))$"
+)
+IDLE |= Q(codename__regex="^change_(deletion|signature|downloadrecord|volume)$") | Q(codename__endswith="event")
 
 
 def in_use() -> QuerySet[Permission]:
@@ -32,7 +34,8 @@ class GroupForm(forms.ModelForm):
         Permission.objects.none(),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="To change requests and grants is to decide them; to change mails is to try them again.",
+        help_text="To change requests and grants is to decide them; to change mails is to try them again; "
+        "to delete users is to delete their accounts.",
     )
 
     class Meta:

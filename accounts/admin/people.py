@@ -11,13 +11,14 @@ from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django_countries import countries
 
-from accounts.admin.decisions import DecidingAdmin, Decision
+from accounts.admin.decisions import DecidingAdmin, Decision, ReasonForm
 from accounts.admin.exporting import Export, ExportingAdmin
 from accounts.admin.lists import SelectFilter, period
 from accounts.admin.marks import country, state
 from accounts.admin.pages import ReadOnlyAdmin, Table, shown_below
 from accounts.models import User
 from accounts.models.search import word_query
+from accounts.services.deletions import delete_account, is_being_deleted
 from accounts.services.exports import export_people
 from accounts.services.people import disable_account, enable_account, reset_second_factor
 
@@ -41,7 +42,21 @@ ENABLE = Decision(
     service=enable_account,
     done="{row} was enabled.",
     permission="accounts.change_user",
-    is_open=lambda user: not user.is_active,
+    is_open=lambda user: not user.is_active and not is_being_deleted(user),
+)
+DELETE = Decision(
+    name="delete",
+    title="Delete account",
+    consequence="The account is closed at once and cannot be enabled again. The person is mailed the reason; when that "
+    "mail has left, within an hour at most, everything that is about the person is removed. What stays is a row "
+    "without a name: signatures with their hashes, and downloads that count for their release.",
+    service=delete_account,
+    done="{row} is deleted as soon as the mail has left.",
+    permission="accounts.delete_user",
+    is_open=lambda user: not is_being_deleted(user),
+    form=ReasonForm,
+    many=False,
+    is_grave=True,
 )
 RESET = Decision(
     name="reset-second-factor",
@@ -72,7 +87,7 @@ class UserAdmin(ExportingAdmin, DecidingAdmin):
     search_help_text = "Beginnings of words of the address, the name or the institution: zurich example"
     autocomplete_fields = ["groups"]
     finds_by_index = True
-    decisions = [DISABLE, ENABLE, RESET]
+    decisions = [DISABLE, ENABLE, RESET, DELETE]
     export = Export("people", export_people)
     fieldsets = [
         (None, {"fields": ["email", "name", "institution", "country", "position", "research_purpose"]}),
@@ -97,6 +112,8 @@ class UserAdmin(ExportingAdmin, DecidingAdmin):
 
     @admin.display(description="account")
     def standing(self, row: User) -> SafeString:
+        if row.is_forgotten:
+            return state("revoked", "deleted")
         if not row.is_active:
             return state("revoked", "disabled")
         return state("active", "maintainer" if row.is_staff else "active")
@@ -109,7 +126,9 @@ class UserAdmin(ExportingAdmin, DecidingAdmin):
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Who maintains the site is changed by superusers alone."""
+        """Who maintains the site is changed by superusers alone; of whom a number is left, nothing is."""
+        if isinstance(obj, User) and obj.is_forgotten:
+            return False
         guarded = isinstance(obj, User) and (obj.is_staff or obj.is_superuser)
         may = super().has_change_permission(request, obj)
         return may and (not guarded or _is_superuser(request))

@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.exceptions import Obsolete
 from accounts.mail.codes import code_of
 from accounts.mail.outbox import Content, renders
-from accounts.models import OutgoingMail
+from accounts.models import Deletion, OutgoingMail
 
 CODE_LIFETIME = timedelta(seconds=settings.ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT)
 
@@ -47,3 +47,10 @@ def notification(mail: OutgoingMail) -> Content:
     if "address" not in mail.keys:
         raise Obsolete("It was so old that from where the change came was forgotten.")
     return Content({**mail.keys, "at": datetime.fromisoformat(mail.keys["at"])})
+
+
+@renders("account/deleted")
+def farewell(mail: OutgoingMail) -> Content:
+    """The last mail: what is removed and what stays, and a maintainer's reason if it was not the person's wish."""
+    deletion = Deletion.objects.get(pk=mail.keys["deletion"])
+    return Content({"own_wish": deletion.by_id == deletion.user_id, "why": deletion.why})

@@ -33,6 +33,11 @@ CREATE FUNCTION refuse_change_of_context() RETURNS trigger LANGUAGE plpgsql AS $
         IF TG_OP = 'TRUNCATE' THEN
             RAISE EXCEPTION 'The table % is append-only: it is never emptied.', TG_TABLE_NAME;
         END IF;
+        -- Of a person who is forgotten, the number alone stays.
+        IF TG_OP = 'UPDATE' AND to_jsonb(OLD) - 'metadata' = to_jsonb(NEW) - 'metadata'
+            AND NEW.metadata = jsonb_build_object('user', OLD.metadata -> 'user') THEN
+            RETURN NEW;
+        END IF;
         RAISE EXCEPTION 'The rows of % are append-only: none is changed or removed.', TG_TABLE_NAME;
     END
 $$;

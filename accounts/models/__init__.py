@@ -1,6 +1,7 @@
 """People, agreements and mail."""
 
 from accounts.models.agreements import Agreement, AgreementVersion, Signature
+from accounts.models.deletions import Deletion
 from accounts.models.leases import Lease
 from accounts.models.mails import OutgoingMail
 from accounts.models.receipts import Receipt, ReceiptDocument
@@ -10,6 +11,7 @@ from accounts.models.work import Work
 __all__ = [
     "Agreement",
     "AgreementVersion",
+    "Deletion",
     "Lease",
     "OutgoingMail",
     "Receipt",

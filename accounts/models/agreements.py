@@ -41,7 +41,7 @@ FROZEN_COLUMNS = ("agreement_id", "number", "text", "summary", "statements", "sh
 CHANGES_FROZEN = " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in FROZEN_COLUMNS)
 
 
-@tracked
+@tracked()
 class AgreementVersion(models.Model):
     class Status(models.TextChoices):
         DRAFT = "draft", "draft"
@@ -123,6 +123,20 @@ class SignatureQuerySet(models.QuerySet["Signature"]):
         return self.annotate(receipt_state=F("receipt__state"), has_receipt=kept)
 
 
+# While a Deletion of its person runs, a record may lose what is personal, all of it at once; nothing else, ever.
+FORGETS_PERSON_ONLY = """
+    IF TG_OP = 'UPDATE'
+        AND NEW.typed_name = '' AND NEW.email = '' AND NEW.address IS NULL AND NEW.agent = '' AND NEW.salt = ''
+        AND public.forgets_only(
+            to_jsonb(OLD), to_jsonb(NEW), ARRAY['typed_name', 'email', 'address', 'agent', 'salt'])
+        AND public.deletion_runs(OLD.user_id)
+    THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;
+"""
+
+
 class Signature(models.Model):
     """Who signed which text, when, from where. Personal values stand beside salted commitments of them, so that
     they can be forgotten one day while the chain of record hashes still verifies (accounts.services.agreements)."""
@@ -153,9 +167,14 @@ class Signature(models.Model):
         ]
         indexes = [models.Index(fields=["signed_at"], name="signature_signed")]
         triggers = [
-            pgtrigger.Protect(name="signature_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            pgtrigger.Trigger(
+                name="signature_append_only",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update | pgtrigger.Delete,
+                func=FORGETS_PERSON_ONLY,
+            ),
             never_emptied(),
         ]
 
     def __str__(self) -> str:
-        return f"{self.typed_name}, {self.version}"
+        return f"{self.typed_name or 'a deleted person'}, {self.version}"

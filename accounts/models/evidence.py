@@ -3,9 +3,10 @@
 A model says `append_only = True`, or is one of pghistory's; portal.roles then leaves the application's role nothing
 but SELECT and INSERT. The triggers here are the second wall: they refuse the owner, too, until somebody removes them.
 What must change one day (an address after its time) does so in an SQL function that can do this one thing
-(datasets/migrations/0004_blank_addresses.py).
+(the migrations named forgetting).
 """
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import pghistory
@@ -44,8 +45,13 @@ def never_emptied() -> pgtrigger.Trigger:
     )
 
 
-def tracked(model: Model) -> Model:
-    """A class decorator: every change of a row becomes an event, and events are evidence."""
-    decorate = pghistory.track(meta={"triggers": [never_changed(), never_emptied()]})
-    tracking: Model = decorate(model)
-    return tracking
+def tracked(*personal: str) -> Callable[[Model], Model]:
+    """A class decorator: every change of a row becomes an event, and events are evidence. Only the columns that are
+    named may be emptied in it, which the application does through functions of the owner (the migrations named
+    forgetting)."""
+    names = ", ".join(f"'{name}'" for name in personal)
+    forgotten = f"public.forgets_only(to_jsonb(OLD), to_jsonb(NEW), ARRAY[{names}])" if personal else ""
+    decorate: Callable[[Model], Model] = pghistory.track(
+        meta={"triggers": [never_changed(but=forgotten), never_emptied()]}
+    )
+    return decorate

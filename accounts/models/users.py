@@ -16,6 +16,8 @@ from accounts.models.search import WordVector, word_query
 
 # What every part of the profile must say before an agreement can be signed.
 REQUIRED_PROFILE = ("name", "institution", "country", "position", "research_purpose")
+# Where the address of an account that was deleted stands; no mail can go there (RFC 2606).
+NOWHERE = "@deleted.invalid"
 
 
 class UserManager(BaseUserManager["User"]):
@@ -104,6 +106,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         """What each session must hold to count: another password, or signing out everywhere, ends all of them."""
         value = f"{self.password}:{self.sessions_ended}"
         return salted_hmac("accounts.User.session", value, secret=secret, algorithm="sha256").hexdigest()
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether only a number is left of this person."""
+        return self.email.endswith(NOWHERE)
 
     @property
     def profile_is_complete(self) -> bool:

@@ -7,12 +7,15 @@ from django.utils import timezone
 from accounts.exceptions import MoveNotAllowed
 from accounts.mail import queue
 from accounts.models import User
+from accounts.services.deletions import is_being_deleted
 
 # The mail that tells of each kind of factor that is gone.
 TOLD = {
     Authenticator.Type.TOTP: "account/totp_deactivated",
     Authenticator.Type.WEBAUTHN: "account/webauthn_removed",
 }
+# And with what it was done; the address of who did it follows.
+ACTED = "the administration, by "
 
 
 def disable_account(user: User, *, by: User) -> User:
@@ -36,7 +39,7 @@ def reset_second_factor(user: User, *, by: User) -> int:
     if not kinds:
         raise MoveNotAllowed(f"{user.email} has no second factor.")
     for kind in sorted(kinds & TOLD.keys()):
-        done = {"at": timezone.now().isoformat(), "agent": f"the administration, by {by.email}", "address": "the site"}
+        done = {"at": timezone.now().isoformat(), "agent": f"{ACTED}{by.email}", "address": "the site"}
         queue(TOLD[kind], user=user, **done)
     return factors.delete()[0]
 
@@ -46,6 +49,8 @@ def _set_active(user: User, active: bool, *, by: User) -> User:
     user = _locked(user, by=by)
     if user.pk == by.pk:
         raise MoveNotAllowed("This is your own account. Ask another maintainer.")
+    if is_being_deleted(user):
+        raise MoveNotAllowed(f"{user.email} is deleted. The person may register again.")
     if user.is_active == active:
         raise MoveNotAllowed(f"{user.email} is {'active' if active else 'disabled'} already.")
     user.is_active = active

@@ -6,10 +6,11 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q
 
-from accounts.models import OutgoingMail, User
+from accounts.models import Deletion, OutgoingMail, User
 
 Part = dict[str, Any]
 # What a mail's row holds of its code.
@@ -28,8 +29,11 @@ def account_of(user: User) -> Part:
         "last_sign_in": user.last_login,
         "active": user.is_active,
         "maintainer": user.is_staff,
+        "superuser": user.is_superuser,
+        "signed_out_everywhere": user.sessions_ended,
+        "deletion": Deletion.objects.filter(user=user).values("created_at", "written_at", "state", "why").first(),
         "groups": [group.name for group in user.groups.all()],
-        "permissions": sorted(user.get_user_permissions()),
+        "permissions": own_permissions(user),
         "addresses": list(EmailAddress.objects.filter(user=user).values("email", "verified", "primary")),
         "second_factors": [factor_of(factor) for factor in Authenticator.objects.filter(user=user).order_by("pk")],
         "providers": list(
@@ -38,6 +42,12 @@ def account_of(user: User) -> Part:
         "changed_by_maintainers": changes(object_id=str(user.pk), content_type=ContentType.objects.get_for_model(User)),
         "changed_as_maintainer": changes(user=user),
     }
+
+
+def own_permissions(user: User) -> list[str]:
+    """Those that were given to this person; a superuser may do the rest as well."""
+    given = Permission.objects.filter(user=user).order_by("content_type__app_label", "codename")
+    return [f"{app}.{name}" for app, name in given.values_list("content_type__app_label", "codename")]
 
 
 def changes(**of: Any) -> list[Part]:

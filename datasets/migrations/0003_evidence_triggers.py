@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
     operations = [
         pgtrigger.migrations.AddTrigger(
             model_name='accessgrantevent',
-            trigger=pgtrigger.compiler.Trigger(name='never_changed', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'The rows of % are append-only: none is changed or removed.', TG_TABLE_NAME;", hash='d5bdc8f2c28d14fb7833c17662a743a27c17493c', operation='UPDATE OR DELETE', pgid='pgtrigger_never_changed_95b95', table='datasets_accessgrantevent', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='never_changed', sql=pgtrigger.compiler.UpsertTriggerSql(func="IF TG_OP = 'UPDATE' AND (public.forgets_only(to_jsonb(OLD), to_jsonb(NEW), ARRAY['reason'])) THEN RETURN NEW; END IF; RAISE EXCEPTION 'The rows of % are append-only: none is changed or removed.', TG_TABLE_NAME;", hash='02c533528e60fd468a48fa1e697db31c65a408cf', operation='UPDATE OR DELETE', pgid='pgtrigger_never_changed_95b95', table='datasets_accessgrantevent', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='accessgrantevent',
@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='accessrequestevent',
-            trigger=pgtrigger.compiler.Trigger(name='never_changed', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'The rows of % are append-only: none is changed or removed.', TG_TABLE_NAME;", hash='4018ec4d819e73a324f53e56387f9c18309bfb70', operation='UPDATE OR DELETE', pgid='pgtrigger_never_changed_550b4', table='datasets_accessrequestevent', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='never_changed', sql=pgtrigger.compiler.UpsertTriggerSql(func="IF TG_OP = 'UPDATE' AND (public.forgets_only(to_jsonb(OLD), to_jsonb(NEW), ARRAY['purpose', 'reason'])) THEN RETURN NEW; END IF; RAISE EXCEPTION 'The rows of % are append-only: none is changed or removed.', TG_TABLE_NAME;", hash='1c091cfa10005a7992dba24a8819d9561e87bda7', operation='UPDATE OR DELETE', pgid='pgtrigger_never_changed_550b4', table='datasets_accessrequestevent', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='accessrequestevent',

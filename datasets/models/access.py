@@ -18,7 +18,7 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
         return self.filter(status=AccessRequest.Status.PENDING)
 
 
-@tracked
+@tracked("purpose", "reason")
 class AccessRequest(models.Model):
     class Status(models.TextChoices):
         PENDING = "pending", "pending"
@@ -78,7 +78,7 @@ class AccessGrantQuerySet(models.QuerySet["AccessGrant"]):
         return self.active().filter(ends_at__gt=now or timezone.now())
 
 
-@tracked
+@tracked("reason")
 class AccessGrant(models.Model):
     class Status(models.TextChoices):
         ACTIVE = "active", "active"

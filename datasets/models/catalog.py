@@ -38,7 +38,7 @@ class DatasetQuerySet(models.QuerySet["Dataset"]):
         return self.filter(is_listed=True)
 
 
-@tracked
+@tracked()
 class Dataset(models.Model):
     class AccessPolicy(models.TextChoices):
         AUTOMATIC = "automatic", "At once, after signing"
@@ -93,7 +93,7 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         return self.annotate(archive_count=Count("archives"), total_size=Sum("archives__size"))
 
 
-@tracked
+@tracked()
 class Release(models.Model):
     class Status(models.TextChoices):
         DRAFT = "draft", "draft"

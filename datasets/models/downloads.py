@@ -57,10 +57,21 @@ class DownloadLink(models.Model):
         return f"link {self.pk} for {self.release}"
 
 
-# A record may lose its network address after a stated time, and nothing else, ever.
-BLANKS_ADDRESS_ONLY = """
-    IF TG_OP = 'UPDATE' AND NEW.address IS NULL AND to_jsonb(OLD) - 'address' = to_jsonb(NEW) - 'address' THEN
-        RETURN NEW;
+# A record may lose its network address after a stated time; while a Deletion of its person runs, also the client and
+# the country. Nothing else, ever.
+FORGETS_WHENCE_ONLY = """
+    IF TG_OP = 'UPDATE' AND NEW.address IS NULL THEN
+        IF public.forgets_only(to_jsonb(OLD), to_jsonb(NEW), ARRAY['address']) THEN
+            RETURN NEW;
+        END IF;
+        IF NEW.agent = '' AND NEW.country = ''
+            AND public.forgets_only(to_jsonb(OLD), to_jsonb(NEW), ARRAY['address', 'agent', 'country'])
+            AND public.deletion_runs((
+                SELECT g.user_id FROM public.datasets_downloadlink l
+                JOIN public.datasets_accessgrant g ON g.id = l.grant_id WHERE l.id = OLD.link_id))
+        THEN
+            RETURN NEW;
+        END IF;
     END IF;
     RAISE EXCEPTION 'download records are append-only';
 """
@@ -91,7 +102,7 @@ class DownloadRecord(models.Model):
                 name="record_append_only",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update | pgtrigger.Delete,
-                func=BLANKS_ADDRESS_ONLY,
+                func=FORGETS_WHENCE_ONLY,
             ),
             never_emptied(),
         ]

@@ -131,7 +131,8 @@ BUCKET_REGION = env.str("BUCKET_REGION", default="us-east-1")
 BUCKET_ENDPOINT_URL = env.str("BUCKET_ENDPOINT_URL", default="")
 BUCKET_ACCESS_KEY_ID = env.str("BUCKET_ACCESS_KEY_ID", default="")
 BUCKET_SECRET_ACCESS_KEY = env.str("BUCKET_SECRET_ACCESS_KEY", default="")
-# A bucket made with object lock, for the daily anchors of the chain of signatures and for nothing else.
+# A bucket made with object lock, for what must outlive a restored backup: the daily anchors of the chain of signatures,
+# and which accounts were deleted.
 EVIDENCE_BUCKET_NAME = env.str("EVIDENCE_BUCKET_NAME", default="")
 # As long as somebody may dispute a signature.
 EVIDENCE_RETENTION_DAYS = 3_653
@@ -179,9 +180,7 @@ CELERY_BEAT_SCHEDULE = {
     # Hourly, for a day that has its anchor is left alone, and one whose hour was missed is not.
     "anchor-evidence": {"task": "datasets.tasks.anchor_evidence", "schedule": schedule(3600)},
     "remind": {"task": "datasets.tasks.remind_of_ends", "schedule": schedule(3600)},
-    "clear-sessions": {"task": "accounts.tasks.clear_sessions", "schedule": schedule(86_400)},
-    "blank-mail-addresses": {"task": "accounts.tasks.blank_mail_addresses", "schedule": schedule(86_400)},
-    "blank-addresses": {"task": "datasets.tasks.blank_addresses", "schedule": schedule(86_400)},
+    "forget": {"task": "accounts.tasks.forget_what_is_old", "schedule": schedule(86_400)},
 }
 
 # Accounts -----------------------------------------------------------------------------------------------
@@ -288,6 +287,10 @@ PERSONAL_DATA = {
     "mails": "accounts.services.personal_data.mails_to",
     "access": "datasets.services.personal_data.access_of",
 }
+# What forgets a person whose account is deleted, in this order: each function takes the person.
+FORGETTING = ["datasets.services.forgetting.forget_access", "accounts.services.forgetting.forget_account"]
+# What is kept of each model, for how long, and what ends it: each is a list of accounts.services.retention.Rule.
+RETENTION = ["accounts.services.retention.RULES", "datasets.services.retention.RULES"]
 
 # Chrome holds the redirect to a provider against the form that led to it.
 FORMS_LEAD_TO = [SELF, *(PROVIDER_SITES[name] for name in SOCIALACCOUNT_PROVIDERS)]

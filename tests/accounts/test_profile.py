@@ -14,7 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.mail import queue
-from accounts.models import User
+from accounts.models import Deletion, User
 from accounts.services.registration import export_my_data
 from datasets.services.downloads import token_of
 from tests.factories import (
@@ -103,7 +103,9 @@ def everything(user: User) -> dict[str, str]:
         action_flag=CHANGE,
         change_message="so",
     )
+    Deletion.objects.create(user=user, why="What a maintainer wrote")
     return {
+        "accounts.Deletion": "What a maintainer wrote",
         "accounts.Signature": signature.record_hash,
         "accounts.OutgoingMail": "account/password_changed",
         "account.EmailAddress": '"verified": true',

@@ -173,6 +173,8 @@ def test_nothing_hinders_anybody_inside(page: Page, site: str) -> None:
     make_passkey(page, site, alone=True)
     for address in (
         "profile/",
+        "profile/delete/",
+        "deleted/",
         "email/",
         "password/change/",
         "logout/",

@@ -1,23 +1,18 @@
-"""Links are issued, replaced and revoked; what they list; and how records forget where they came from."""
-
-from datetime import timedelta
+"""Links are issued, replaced and revoked; what they list; and records never change."""
 
 import pytest
-from django.db import DatabaseError, InternalError, ProgrammingError, connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from pytest_django import Settings
 
 from datasets.exceptions import FileUnknown, LinkReplaced, MoveNotAllowed
 from datasets.models import AccessGrant, Archive, DownloadLink, DownloadRecord
 from datasets.services.access.overview import overview_of
 from datasets.services.downloads import (
     address_of,
-    blank_addresses,
     commands,
     issue_link,
-    links,
     listing,
     open_link,
     replace_link,
@@ -34,7 +29,6 @@ from tests.factories import (
     StaffFactory,
     granted,
 )
-from tests.owner import as_owner
 from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
@@ -177,36 +171,6 @@ class TestCommands:
 
 
 class TestRecords:
-    def test_addresses_are_blanked_when_they_are_old_enough(self, settings: Settings) -> None:
-        settings.ADDRESS_DAYS = 30
-        now = timezone.now()
-        old = [DownloadRecordFactory(issued_at=now - timedelta(days=days)) for days in (31, 400)]
-        young = DownloadRecordFactory(issued_at=now - timedelta(days=29))
-        before = {record.pk: record.agent for record in old}
-        assert blank_addresses() == 2
-        assert blank_addresses() == 0
-        rows = {record.pk: record for record in DownloadRecord.objects.all()}
-        assert [rows[record.pk].address for record in old] == [None, None]
-        assert rows[young.pk].address == "192.0.2.7"
-        assert {record.pk: rows[record.pk].agent for record in old} == before
-
-    def test_many_are_blanked_batch_by_batch(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(links, "BLANKED_AT_ONCE", 2)
-        link = DownloadLinkFactory()
-        archive = ArchiveFactory(release=link.release)
-        for _ in range(5):
-            DownloadRecordFactory(link=link, archive=archive, issued_at=timezone.now() - timedelta(days=400))
-        assert blank_addresses() == 5
-
-    def test_the_function_of_the_database_leaves_what_is_of_today_whoever_asks(self) -> None:
-        record = DownloadRecordFactory()
-        old = DownloadRecordFactory(issued_at=timezone.now() - timedelta(days=2))
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT blank_download_addresses('infinity', 10)")
-            assert cursor.fetchone() == (1,)
-        addresses = dict(DownloadRecord.objects.values_list("pk", "address"))
-        assert addresses == {record.pk: "192.0.2.7", old.pk: None}
-
     @pytest.mark.parametrize(
         "change",
         [
@@ -220,16 +184,12 @@ class TestRecords:
     )
     def test_nothing_else_of_a_record_ever_changes(self, change: dict[str, object]) -> None:
         DownloadRecordFactory(agent="curl/8")
-        with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
-            DownloadRecord.objects.update(**change)
-        with pytest.raises(InternalError, match="append-only"), as_owner():
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
             DownloadRecord.objects.update(**change)
 
     def test_a_record_is_never_deleted(self) -> None:
         record = DownloadRecordFactory()
-        with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
-            record.delete()
-        with pytest.raises(InternalError, match="append-only"), as_owner():
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
             record.delete()
 
     def test_a_grant_that_was_used_keeps_its_links(self) -> None:

@@ -76,7 +76,7 @@ def test_a_disabled_account_is_refused(link: DownloadLink) -> None:
     User.objects.filter(pk=link.grant.user_id).update(is_active=False)
     assert refused(link) == (
         exceptions.AccountDisabled,
-        "Your account was disabled by the maintainers. Questions: data@example.org.",
+        "This account was closed by its owner or by the maintainers. Questions: data@example.org.",
     )
 
 

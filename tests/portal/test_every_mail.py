@@ -13,6 +13,7 @@ from accounts.mail import mint_code, queue
 from accounts.mail.letters import Letter, letter
 from accounts.mail.outbox import RENDERERS
 from accounts.models import OutgoingMail, User
+from accounts.services.deletions import delete_account
 from datasets.models import Dataset, Notice
 from datasets.services.access import decline_request, revoke_grant
 from datasets.services.access.reminders import ends_on
@@ -102,11 +103,17 @@ def new_version(template: str) -> OutgoingMail:
     return last(template)
 
 
+def deleted(template: str) -> OutgoingMail:
+    delete_account(person(), by=StaffFactory.create(), reason=REASON)
+    return last(template)
+
+
 # How a row of each mail comes to be; those of accounts' events are alike.
 MADE: dict[str, Callable[[str], OutgoingMail | None]] = {
     "account/email_confirmation": with_code,
     "account/email_confirmation_signup": with_code,
     "account/password_reset_code": with_code,
+    "account/deleted": deleted,
     "agreement/receipt": receipt,
     "agreement/new_version": new_version,
     "agreement/new_version_due": new_version,

@@ -174,7 +174,7 @@ def test_functions_of_the_owner_are_closed_to_others_and_look_in_fixed_places(
         "SELECT proname, proconfig, has_function_privilege('public', oid, 'EXECUTE'), pg_get_userbyid(proowner) "
         "FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef",
     )
-    assert "blank_download_addresses" in {name for name, *_rest in functions}
+    assert "blank_addresses" in {name for name, *_rest in functions}
     places = ("search_path=pg_catalog, public", "search_path=pg_catalog, public, pg_temp")
     for name, config, is_public, owner in functions:
         assert (is_public, owner) == (False, "portal"), name

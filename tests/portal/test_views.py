@@ -80,12 +80,6 @@ def test_home_shows_the_figures_with_their_numbers(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_privacy_says_for_how_long_addresses_are_kept(client: Client) -> None:
-    with override_settings(ADDRESS_DAYS=42):
-        assert "42 days, then it is blanked" in client.get("/privacy/").content.decode()
-
-
-@pytest.mark.django_db
 def test_public_pages_need_no_shared_cache(client: Client) -> None:
     release = ArchiveFactory().release
     down = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}

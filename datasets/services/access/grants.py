@@ -100,6 +100,8 @@ def renew_grant(grant: AccessGrant, *, by: User) -> AccessGrant:
 def _answer(user: User, dataset: Dataset, signature: Signature | None) -> Outcome:
     """What this person gets for a signature, new or given before."""
     user = _locked_person(user.pk)
+    if not user.is_active:
+        raise MoveNotAllowed("This account was closed a moment ago. Nothing was recorded.")
     grant = AccessGrant.objects.active().filter(user=user, dataset=dataset).select_for_update().first()
     if grant is not None and not grant.has_ended and signature is not None:
         return Outcome(signature, grant, None)

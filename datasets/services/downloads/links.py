@@ -1,10 +1,8 @@
-"""Links: issued, replaced, revoked, shown; and the addresses in download records, blanked in time."""
+"""Links: issued, replaced, revoked."""
 
 import logging
-from datetime import datetime, timedelta
 
-from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
@@ -12,7 +10,6 @@ from datasets.exceptions import MoveNotAllowed
 from datasets.models import AccessGrant, DownloadLink, Release
 
 log = logging.getLogger(__name__)
-BLANKED_AT_ONCE = 1_000
 
 
 @transaction.atomic
@@ -71,22 +68,3 @@ def _end_link(link: DownloadLink, status: DownloadLink.Status) -> None:
         raise MoveNotAllowed(f"A link that is {link.status} cannot become {status}.")
     link.status, link.ended_at = status, timezone.now()
     link.save(update_fields=["status", "ended_at"])
-
-
-def blank_addresses() -> int:
-    """Forget the network addresses of records older than ADDRESS_DAYS, batch by batch; their number is returned."""
-    before = timezone.now() - timedelta(days=settings.ADDRESS_DAYS)
-    blanked = 0
-    while True:
-        batch = _blank_some(before)
-        blanked += batch
-        if batch < BLANKED_AT_ONCE:
-            return blanked
-
-
-def _blank_some(before: datetime) -> int:
-    # Records are evidence: only this function of the database may change them, and only so.
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT blank_download_addresses(%s, %s)", [before, BLANKED_AT_ONCE])
-        (blanked,) = cursor.fetchone()
-    return int(blanked)

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('datasets', '0004_blank_addresses'),
+        ('datasets', '0003_evidence_triggers'),
     ]
 
     operations = [

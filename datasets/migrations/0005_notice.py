@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0001_initial'),
-        ('datasets', '0005_anchors'),
+        ('datasets', '0004_anchors'),
     ]
 
     operations = [

@@ -1,0 +1,88 @@
+"""What is kept of access and downloads, and for how long (accounts.services.retention says how rules are enforced)."""
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Q
+
+from accounts.services.retention import BATCH, EVERYBODY, YOU_AND_US, Rule, before
+from datasets.models import AccessRequest
+
+PURPOSE_DAYS = 365
+
+
+def forget_addresses(days: int) -> int:
+    """The network addresses of records, through the one function of the database that may."""
+    return _called("SELECT public.blank_addresses(%s, %s)", days)
+
+
+def forget_purposes(days: int) -> int:
+    """What somebody wanted to find out whose request led to nothing; in the request first, then in its history."""
+    led_nowhere = AccessRequest.objects.filter(
+        status__in=(AccessRequest.Status.DECLINED, AccessRequest.Status.WITHDRAWN), decided_at__lt=before(days)
+    )
+    batch = list(led_nowhere.filter(~Q(purpose="")).order_by("pk").values_list("pk", flat=True)[:BATCH])
+    changed = AccessRequest.objects.filter(pk__in=batch).update(purpose="")
+    return changed + _called("SELECT public.blank_purposes(%s, %s)", days)
+
+
+def _called(function: str, days: int) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(function, [days, BATCH])
+        return cursor.fetchone()[0]
+
+
+RULES = [
+    Rule(
+        models=(
+            *("datasets.AccessRequest", "datasets.AccessRequestEvent"),
+            *("datasets.AccessGrant", "datasets.AccessGrantEvent"),
+        ),
+        what="Requests for access, their decisions, and the access that they led to",
+        why="To say who decided what, and why",
+        seen_by=YOU_AND_US,
+        how_long="As long as the account. Afterwards when there was access to what, without purposes and reasons",
+    ),
+    Rule(
+        models=("datasets.AccessRequest", "datasets.AccessRequestEvent"),
+        what="The research purpose in a request that was declined or withdrawn",
+        why="To decide when you ask again",
+        seen_by=YOU_AND_US,
+        how_long="{days} days after the decision, then it is blanked",
+        days=lambda: PURPOSE_DAYS,
+        forget=forget_purposes,
+    ),
+    Rule(
+        models=("datasets.DownloadLink", "datasets.DownloadRecord"),
+        what="Links, and what was downloaded: archive, first byte, time, client, country",
+        why="To show you what you have downloaded, and to know who holds a release that is withdrawn",
+        seen_by=YOU_AND_US,
+        how_long="As long as the release is followed up, and nobody can alter it. Without the account, a row without "
+        "client and country that counts for the release",
+    ),
+    Rule(
+        models=("datasets.DownloadRecord",),
+        what="The network address of a download",
+        why="To find out who misuses a link",
+        seen_by=YOU_AND_US,
+        how_long="{days} days, then it is blanked",
+        days=lambda: settings.ADDRESS_DAYS,
+        forget=forget_addresses,
+    ),
+    Rule(
+        models=("datasets.Notice", "datasets.EvidenceAnchor"),
+        what="How many people were told of a new agreement; daily sums over all signatures, also outside of the site",
+        why="To tell everybody once, and to prove that no signature was altered or taken away",
+        seen_by="The maintainers",
+        how_long="As long as the signatures; nothing in them is about you",
+    ),
+    Rule(
+        models=(
+            *("datasets.Dataset", "datasets.DatasetEvent", "datasets.Release", "datasets.ReleaseEvent"),
+            *("datasets.Archive", "datasets.Volume"),
+        ),
+        what="The catalogue, and what was changed in it",
+        why="The site is for it; nothing in it is about you",
+        seen_by=EVERYBODY,
+        how_long="As long as the site",
+    ),
+]
