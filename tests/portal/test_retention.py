@@ -132,7 +132,7 @@ def entry(days: float) -> LogEntry:
 
 def decided(status: str, days: float) -> AccessRequest:
     request = AccessRequestFactory(status=status, decided_at=ago(days), reason="No.")
-    with as_owner() as cursor:
+    with as_owner(freely_with=["datasets_accessrequestevent"]) as cursor:
         cursor.execute(
             "UPDATE datasets_accessrequestevent SET pgh_created_at = %s WHERE pgh_obj_id = %s", [ago(days), request.pk]
         )
