@@ -145,7 +145,7 @@ def link_revoked(standing: Standing) -> str:
 
 
 def account_disabled() -> str:
-    return f"This account was closed by its owner or by the maintainers. Questions: {settings.SITE_CONTACT}."
+    return f"This account was disabled, by its owner or by the maintainers. Questions: {settings.SITE_CONTACT}."
 
 
 def grant_missing(standing: Standing) -> str:

@@ -76,7 +76,7 @@ def test_a_disabled_account_is_refused(link: DownloadLink) -> None:
     User.objects.filter(pk=link.grant.user_id).update(is_active=False)
     assert refused(link) == (
         exceptions.AccountDisabled,
-        "This account was closed by its owner or by the maintainers. Questions: data@example.org.",
+        "This account was disabled, by its owner or by the maintainers. Questions: data@example.org.",
     )
 
 
