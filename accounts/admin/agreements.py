@@ -220,12 +220,18 @@ class AgreementVersionAdmin(DecidingAdmin):
 
 @told_before(AgreementVersion, PUBLISH.name)
 def what_would_be_published(version: Any) -> list[tuple[str, object]]:
-    text = exact_text(version.text)
     flags = [name for name in ("editorial", "urgent") if getattr(version, name)]
     return [
         ("Required from", _day_told(version)),
         ("Flags", ", ".join(flags) or "none"),
         ("Why it changed", version.changes or "nothing is written: neither mail nor page will give a reason"),
+    ]
+
+
+@told_before(AgreementVersion, PUBLISH.name, at_the_end=True)
+def which_text_would_be_published(version: Any) -> list[tuple[str, object]]:
+    text = exact_text(version.text)
+    return [
         *_what_changes(version, text),
         ("SHA-256 of the text", hash_groups(hashlib.sha256(text.encode()).hexdigest())),
         ("Text", format_html("<pre>{}</pre>", text)),

@@ -68,14 +68,16 @@ class Decision:
 
 
 Facts = Callable[[Any], Sequence[tuple[str, object]]]
-_facts: dict[tuple[type[Model], str], list[Facts]] = {}
+_facts: dict[tuple[type[Model], str], tuple[list[Facts], list[Facts]]] = {}
 
 
-def told_before(model: type[Model], decision: str) -> Callable[[Facts], Facts]:
-    """Register what the page that asks says of a row, which a package further up may do too."""
+def told_before(model: type[Model], decision: str, *, at_the_end: bool = False) -> Callable[[Facts], Facts]:
+    """Register what the page that asks says of a row, which a package further up may do too. What is long stands at
+    the end."""
 
     def register(make: Facts) -> Facts:
-        _facts.setdefault((model, decision), []).append(make)
+        known = _facts.setdefault((model, decision), ([], []))
+        known[at_the_end].append(make)
         return make
 
     return register
@@ -132,12 +134,16 @@ class DecidingAdmin(HouseAdmin):
             "title": f"{decision.title}: {self._told(rows)}",
             "decision": decision,
             "form": form,
-            "facts": [fact for make in _facts.get((self.model, decision.name), []) for fact in make(rows[0])],
+            "facts": self._facts_of(rows[0], decision),
             "rows": [(row.pk, self.describe(row)) for row in rows],
             "back": back,
             "checkbox": ACTION_CHECKBOX_NAME,
         }
         return TemplateResponse(request, "admin/decision.html", context)
+
+    def _facts_of(self, row: Any, decision: Decision) -> list[tuple[str, object]]:
+        first, last = _facts.get((self.model, decision.name), ([], []))
+        return [fact for make in [*first, *last] for fact in make(row)]
 
     def _told(self, rows: list[Any]) -> str:
         if len(rows) == 1:

@@ -24,7 +24,7 @@ from datasets.services.notices import people_to_reach, reminder_day
 
 @admin.register(Notice)
 class NoticeAdmin(ReadOnlyAdmin):
-    list_display = ["__str__", "how_far", "reached", "created_at", "due_at", "finished_at", "why"]
+    list_display = ["kind", "version", "how_far", "reached", "created_at", "due_at", "finished_at", "why"]
     list_select_related = ["version__agreement"]
     left_out = [f"version__{name}" for name in ("text", "summary", "changes", "statements")]
     list_filter = ["state", "kind", period("created_at", "made")]

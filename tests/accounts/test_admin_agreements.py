@@ -248,5 +248,6 @@ def test_the_list_of_notices_says_which_reached_how_many(client: Client) -> None
 
     page = client.get("/admin/datasets/notice/").content.decode()
 
-    assert "new agreement version: Data-use agreement, version 7" in page
+    assert "new agreement version</a>" in page
+    assert "Data-use agreement, version 7" in page
     assert "1234" in page

@@ -14,6 +14,7 @@ from pytest_django.live_server_helper import LiveServer
 from accounts.models import User
 from datasets.models import AccessGrant, Dataset, DownloadLink, Release
 from datasets.services.downloads import token_of
+from tests.access import publish_next
 from tests.axe import hindrances
 from tests.chromium import watched_page
 from tests.factories import (
@@ -114,6 +115,54 @@ def test_nothing_hinders_somebody_with_access(page: Page, live_server: LiveServe
         page.goto(live_server.url + path)
         found += hindrances(page)
     assert found == []
+
+
+CHANGED = """\
+# Agreement
+
+The text of the version after it.
+
+## Teaching
+
+The Recipient may show these in one course:
+
+| split | slices |
+|---|--:|
+| train | 40 |
+
+1. with the source named
+2. without names of people
+
+## Use
+
+Research and [teaching](https://example.org/) only.
+
+> What is quoted stays.
+
+    lines of code
+"""
+
+
+def test_nothing_hinders_somebody_who_reads_what_changed(
+    page: Page, live_server: LiveServer, link: DownloadLink
+) -> None:
+    sign_in(page.context, link.grant.user, live_server.url)
+    publish_next(
+        link.grant.dataset, due_in=timedelta(days=20), text=CHANGED, changes="Many asked.", statements=["I agree."]
+    )
+    found = []
+    for path in (
+        "/datasets/knee/agreement/",
+        f"/accounts/agreements/{link.grant.dataset.agreement.slug}/",
+        "/accounts/profile/",
+    ):
+        page.goto(live_server.url + path)
+        found += hindrances(page)
+    assert found == []
+    page.goto(f"{live_server.url}/datasets/knee/agreement/")
+    expect(page.locator("#h-changes")).to_contain_text("What changed since version")
+    page.locator(".difference h3 a", has_text="Teaching").click()
+    expect(page.locator("h2", has_text="Teaching")).to_be_in_viewport()
 
 
 def test_nothing_hinders_somebody_who_is_refused(page: Page, live_server: LiveServer, link: DownloadLink) -> None:
