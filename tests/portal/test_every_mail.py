@@ -5,6 +5,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 
 import pytest
+from django.test import override_settings
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -15,6 +16,7 @@ from accounts.models import OutgoingMail, User
 from datasets.models import Dataset
 from datasets.services.access import decline_request, revoke_grant
 from datasets.services.access.reminders import ends_on
+from datasets.services.downloads import issue_download, open_file, token_of
 from tests.access import asked, granted, link_of, offered, reviewed, sign
 from tests.factories import StaffFactory, UserFactory
 from tests.letters import parsed, text_of, wire
@@ -86,6 +88,14 @@ def ends(template: str) -> OutgoingMail | None:
     return queue(template, user=grant.user, grant=grant.pk, ends_on=ends_on(grant))
 
 
+def much(template: str) -> OutgoingMail:
+    link = link_of(granted(person(), dataset()))
+    archive = link.release.archives.first()
+    with override_settings(DAILY_BYTES=3 * archive.size):
+        issue_download(open_file(token_of(link), archive.name), address="2001:db8:85a3:8d3:1319:8a2e:370:7348")
+    return last(template)
+
+
 # How a row of each mail comes to be; those of accounts' events are alike.
 MADE: dict[str, Callable[[str], OutgoingMail | None]] = {
     "account/email_confirmation": with_code,
@@ -97,6 +107,8 @@ MADE: dict[str, Callable[[str], OutgoingMail | None]] = {
     "access/declined": declined,
     "access/revoked": revoked,
     "access/ends": ends,
+    "access/much_requested": much,
+    "access/much_requested_maintainer": much,
 }
 
 
