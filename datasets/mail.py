@@ -1,7 +1,7 @@
 """What the mails about access say, made when they are sent."""
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from django.db.models import Count, Q, QuerySet
@@ -122,7 +122,9 @@ def _usage(mail: OutgoingMail) -> DailyUsage:
 
 
 def _records_of(usage: DailyUsage) -> QuerySet[DownloadRecord]:
-    return DownloadRecord.objects.filter(link__grant=usage.grant_id, issued_at__date=usage.day)
+    begin = datetime.combine(usage.day, time.min, UTC)
+    records = DownloadRecord.objects.filter(link__grant=usage.grant_id)
+    return records.filter(issued_at__gte=begin, issued_at__lt=begin + timedelta(days=1))
 
 
 def _running_grant(mail: OutgoingMail) -> AccessGrant:

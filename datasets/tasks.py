@@ -15,3 +15,8 @@ def remind_of_ends() -> None:
 @shared_task(ignore_result=True)
 def blank_addresses() -> None:
     downloads.blank_addresses()
+
+
+@shared_task(ignore_result=True)
+def forget_usage() -> None:
+    downloads.forget_usage()

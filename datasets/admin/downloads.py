@@ -91,7 +91,7 @@ class DownloadLinkAdmin(ReadOnlyAdmin, DecidingAdmin):
 class DownloadRecordAdmin(ExportingAdmin, ReadOnlyAdmin):
     """Evidence: read only, whoever reads it."""
 
-    list_display = ["issued_at", "who", "archive", "first_byte", "country", "client"]
+    list_display = ["issued_at", "who", "archive", "first_byte", "asked", "country", "client"]
     list_select_related = ["link__grant__user", "archive__release__dataset"]
     left_out = [
         *("archive__part_hashes", "archive__release__notes"),
@@ -105,7 +105,7 @@ class DownloadRecordAdmin(ExportingAdmin, ReadOnlyAdmin):
     person = "link__grant__user"
     linked_by = ["link__id__exact", "archive__id__exact"]
     export = Export("downloads", export_downloads)
-    fields = ["issued_at", "who", "archive", "release", "first_byte", "address", "country", "agent", "through"]
+    fields = ["issued_at", "who", "archive", "release", "first_byte", "asked", "address", "country", "agent", "through"]
 
     @admin.display(description="person")
     def who(self, row: DownloadRecord) -> SafeString:

@@ -237,8 +237,8 @@ class Volume(models.Model):
 
 
 class CatalogueEdition(models.Model):
-    """Whether the public pages' tables have changed: the sum of all numbers is another one after every commit that wrote
-    to them. Triggers of the database write it (a migration has them), each in a row that no other transaction holds:
+    """Whether what public pages are made of has changed: the sum of all numbers is another one after every commit that
+    wrote there. Triggers of the database move it (a migration has them), each in a row that no other transaction holds:
     several rows, so that nobody waits for another's commit, and few, because a row is taken again."""
 
     number = models.BigIntegerField()

@@ -175,6 +175,7 @@ CELERY_BEAT_SCHEDULE = {
     "remind": {"task": "datasets.tasks.remind_of_ends", "schedule": schedule(3600)},
     "clear-sessions": {"task": "accounts.tasks.clear_sessions", "schedule": schedule(86_400)},
     "blank-mail-addresses": {"task": "accounts.tasks.blank_mail_addresses", "schedule": schedule(86_400)},
+    "forget-usage": {"task": "datasets.tasks.forget_usage", "schedule": schedule(86_400)},
     "blank-addresses": {"task": "datasets.tasks.blank_addresses", "schedule": schedule(86_400)},
 }
 

@@ -90,9 +90,9 @@ def ends(template: str) -> OutgoingMail | None:
 
 def much(template: str) -> OutgoingMail:
     link = link_of(granted(person(), dataset()))
-    archive = link.release.archives.first()
-    with override_settings(DAILY_BYTES=3 * archive.size):
-        issue_download(open_file(token_of(link), archive.name), address="2001:db8:85a3:8d3:1319:8a2e:370:7348")
+    file = open_file(token_of(link), link.release.archives.latest("pk").name)
+    with override_settings(DAILY_BYTES=3 * file.size):
+        issue_download(file, address="2001:db8:85a3:8d3:1319:8a2e:370:7348")
     return last(template)
 
 

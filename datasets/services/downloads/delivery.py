@@ -5,7 +5,7 @@ the archive, one writes the record. The rules are those of datasets.permissions,
 """
 
 from contextlib import nullcontext
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from weakref import WeakSet
 
 from django.db import InterfaceError, InternalError, NotSupportedError, OperationalError, connection, transaction
@@ -40,7 +40,7 @@ PREPARE = f"""
     DEALLOCATE ALL;
     PREPARE open_link (bigint, text, timestamptz) AS {OPEN % {"nonce": "$1", "name": "$2", "now": "$3"}};
     PREPARE record_download (bigint, bigint, bigint, timestamptz, inet, text, text, bigint, bigint) AS {RECORD};
-"""  # noqa: S608
+"""
 EXECUTE_OPEN = "EXECUTE open_link (%s, %s, %s)"
 EXECUTE_RECORD = "EXECUTE record_download (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
 # The connections that have done so.
@@ -60,6 +60,7 @@ class Delivery(NamedTuple):
     """One file that a link offers now."""
 
     link_id: int
+    grant_id: int
     archive_id: int
     name: str
     key: str
@@ -92,7 +93,9 @@ def open_file(token: str, name: str) -> Delivery:
     if archive[0] is None:
         raise FileUnknown(file_unknown(link, name))
     archive_id, key, version_id, etag, size = archive
-    return Delivery(link.link_id, archive_id, name, key, version_id, etag, size, link.standing)
+    # A link that passed the gate has a grant.
+    grant_id = cast(int, link.standing.grant_id)
+    return Delivery(link.link_id, grant_id, archive_id, name, key, version_id, etag, size, link.standing)
 
 
 def _open(token: str, name: str | None) -> tuple[OpenLink, tuple]:
@@ -174,11 +177,11 @@ def issue_download(
     # The record, its count and the mails are one commit; others need no transaction for their one statement.
     with transaction.atomic() if is_near_notice(standing.asked_today, asked, cap) else nullcontext():
         with connection.cursor() as cursor:
-            execute(cursor, EXECUTE_RECORD, (*record, standing.grant_id, asked))
+            execute(cursor, EXECUTE_RECORD, (*record, delivery.grant_id, asked))
             counted = cursor.fetchone()
         reached = notices_reached(counted[0] - asked, counted[0], cap) if counted else []
         for notice in reached:
-            tell_of_use(standing.grant_id, now.date(), notice)
+            tell_of_use(delivery.grant_id, now.date(), notice)
     return Issued(url, bool(reached))
 
 

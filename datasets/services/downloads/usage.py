@@ -2,8 +2,8 @@
 
 A request counts the bytes that it asks for: from its first byte to its last, or to the archive's end, though nobody
 here knows what reached anybody. Taken literally that would stop the wrong people: on a line that breaks at every
-gigabyte, an archive of 100 GB is asked for a hundred times, each time the rest of it, 5 TB together. So a request counts
-nothing when an earlier one of this day, through the same link, for the same archive and from the same network,
+gigabyte, an archive of 100 GB is asked for a hundred times, each time the rest of it, 5 TB together. So a request
+counts nothing when an earlier one of this day, through the same link, for the same archive and from the same network,
 
 - asked for all its bytes and began at an earlier one: a client that goes on where its line broke, or one of several
   connections that share an archive; or
@@ -17,6 +17,7 @@ grant's own place, and the records still say each request.
 """
 
 from datetime import date, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -47,7 +48,7 @@ COVERED = f"""
     WHERE first_byte + asked >= $3 + $9
         AND (first_byte < $3 OR first_byte = $3 AND issued_at > $4 - interval '{REPEAT} minutes')
         AND (address <<= set_masklen($5, CASE family($5) WHEN 4 THEN 24 ELSE 64 END) OR address IS NULL AND $5 IS NULL)
-"""  # noqa: S608
+"""
 # One statement, so one commit: no record without what it counts. It gives the day's sum when that has grown.
 RECORD = f"""
     WITH record AS (
@@ -78,7 +79,7 @@ def tell_of_use(grant_id: int, day: date, reached: str) -> None:
     """Queue a mail to the person and one to the maintainers, once a day and grant for each notice."""
     grant = AccessGrant.objects.select_related("user").get(pk=grant_id)
     word = f"much:{grant_id}:{day}:{reached}"
-    keys = {"grant": grant_id, "day": f"{day}", "reached": reached}
+    keys: dict[str, Any] = {"grant": grant_id, "day": f"{day}", "reached": reached}
     queue("access/much_requested", user=grant.user, once=f"{word}:person", **keys)
     queue("access/much_requested_maintainer", to=settings.SITE_CONTACT, once=f"{word}:maintainers", **keys)
 
