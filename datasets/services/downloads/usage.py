@@ -28,7 +28,7 @@ from datasets.models import AccessGrant, DailyUsage
 
 # Minutes in which a request for the same bytes is the same client's next try: longer than any client of ours waits.
 REPEAT = 10
-# A try looks at so many earlier requests of the day at most, from either end.
+# So many of the latest requests for an archive are looked at. What a client goes on from was among the last.
 LOOKED_AT = 1_000
 # What is told once a day and grant: the words for it, and at which part of the cap.
 NOTICES = {"quarter": 4, "cap": 1}
@@ -36,19 +36,20 @@ NOTICES = {"quarter": 4, "cap": 1}
 KEPT_DAYS = 90
 FORGOTTEN_AT_ONCE = 5_000
 
-# Of $1 link, $2 archive, $3 first byte, $4 now, $5 network address, $9 bytes asked for: whether it counts nothing.
-_TODAY = "date_trunc('day', $4 AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
-_EARLIER = f"""
-    SELECT first_byte, asked, issued_at, address FROM datasets_downloadrecord
-    WHERE link_id = $1 AND archive_id = $2 AND issued_at >= {_TODAY}
-"""  # noqa: S608 - constants of this module
+# Of $1 link, $2 archive, $3 first byte, $4 now, $5 network address, $9 bytes asked for: whether it counts nothing. Rows
+# are compared as wholes so that one index alone can serve (record_by_link), whatever PostgreSQL knew of the table when
+# a connection planned this.
 COVERED = f"""
-    SELECT FROM (({_EARLIER} ORDER BY issued_at DESC LIMIT {LOOKED_AT})
-        UNION ALL ({_EARLIER} ORDER BY issued_at LIMIT {LOOKED_AT})) AS earlier
+    SELECT FROM (
+        SELECT first_byte, asked, issued_at, address FROM datasets_downloadrecord
+        WHERE (link_id, archive_id, issued_at) <= ($1, $2, timestamptz 'infinity')
+            AND (link_id, archive_id, issued_at)
+                >= ($1, $2, date_trunc('day', $4 AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')
+        ORDER BY link_id DESC, archive_id DESC, issued_at DESC LIMIT {LOOKED_AT}) AS earlier
     WHERE first_byte + asked >= $3 + $9
         AND (first_byte < $3 OR first_byte = $3 AND issued_at > $4 - interval '{REPEAT} minutes')
         AND (address <<= set_masklen($5, CASE family($5) WHEN 4 THEN 24 ELSE 64 END) OR address IS NULL AND $5 IS NULL)
-"""
+"""  # noqa: S608 - constants of this module
 # One statement, so one commit: no record without what it counts. It gives the day's sum when that has grown.
 RECORD = f"""
     WITH record AS (
