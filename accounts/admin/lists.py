@@ -6,7 +6,9 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import build_q_object_from_lookup_parameters
 from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR, SEARCH_VAR, ChangeList
+from django.core.exceptions import ValidationError
 from django.core.paginator import Page, Paginator
 from django.db.models import F, Model, QuerySet
 from django.http import HttpRequest
@@ -72,6 +74,26 @@ class HouseChangeList(ChangeList):
         if not number.isdecimal() or int(number) >= len(self.list_display):
             return False
         return self.sortable_by is None or self.list_display[int(number)] in self.sortable_by
+
+
+class NearFilter(admin.RelatedFieldListFilter):
+    """Narrows a long list by a row of a small table, some steps away: downloads by dataset.
+
+    The rows one step away are looked up first and named by number, so that PostgreSQL's statistics say how many rows
+    of the list they have. Through joins it takes all of them for equally frequent, and would read the whole list
+    backwards in the hope of finding, soon, fifty rows of a dataset that nobody has downloaded yet."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if not self.used_parameters:
+            return queryset
+        step, _, rest = self.field_path.partition("__")
+        near = queryset.model._meta.get_field(step).related_model
+        narrowed: dict[str, Any] = {name.removeprefix(f"{step}__"): value for name, value in self.used_parameters.items()}
+        try:
+            found = near._base_manager.filter(build_q_object_from_lookup_parameters(narrowed))
+            return queryset.filter(**{f"{step}__in": list(found.values_list("pk", flat=True))})
+        except (ValueError, ValidationError) as error:
+            raise IncorrectLookupParameters(error) from error
 
 
 class OneFieldFilter(admin.ListFilter):

@@ -84,6 +84,8 @@ class HouseAdmin(admin.ModelAdmin):
     def _filter_lookups(self, request: HttpRequest | None) -> set[str]:
         known: set[str] = set()
         for entry in self.get_list_filter(request) if request else self.list_filter:
+            # A field's name alone, or with the class of its filter.
+            entry = entry[0] if isinstance(entry, tuple | list) else entry
             if isinstance(entry, str):
                 known |= {entry, f"{entry}__exact", f"{entry}__id__exact"}
             else:

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from accounts.admin.decisions import DecidingAdmin, Decision
 from accounts.admin.exporting import Export, ExportingAdmin
-from accounts.admin.lists import period
+from accounts.admin.lists import NearFilter, period
 from accounts.admin.marks import link_to, short, state
 from accounts.admin.pages import ReadOnlyAdmin, Table, shown_below
 from datasets.exceptions import MoveNotAllowed
@@ -99,7 +99,7 @@ class DownloadRecordAdmin(ExportingAdmin, ReadOnlyAdmin):
     ]
     # The order of the index that the period is read from; numbers rise with it.
     ordering = ["-issued_at", "-id"]
-    list_filter = [period("issued_at", "issued"), "archive__release__dataset"]
+    list_filter = [period("issued_at", "issued"), ("archive__release__dataset", NearFilter)]
     search_fields = ["link__grant__user"]
     search_help_text = "Beginnings of words of the person's address, name or institution"
     person = "link__grant__user"
