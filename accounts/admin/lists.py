@@ -86,9 +86,11 @@ class NearFilter(admin.RelatedFieldListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         if not self.used_parameters:
             return queryset
-        step, _, rest = self.field_path.partition("__")
+        step = self.field_path.split("__")[0]
         near = queryset.model._meta.get_field(step).related_model
-        narrowed: dict[str, Any] = {name.removeprefix(f"{step}__"): value for name, value in self.used_parameters.items()}
+        narrowed: dict[str, Any] = {
+            name.removeprefix(f"{step}__"): value for name, value in self.used_parameters.items()
+        }
         try:
             found = near._base_manager.filter(build_q_object_from_lookup_parameters(narrowed))
             return queryset.filter(**{f"{step}__in": list(found.values_list("pk", flat=True))})

@@ -8,6 +8,9 @@ from typing import Any
 from django.db import connection, models
 from django.db.backends.utils import CursorWrapper
 
+# Keys that the database gives, or that are made of other columns.
+NUMBERED = (models.AutoField, models.CompositePrimaryKey)
+
 
 class Filling:
     """Fills tables, and says how far it is."""
@@ -23,9 +26,7 @@ class Filling:
             given = columns.pop(field.attname, None)
             if given is not None:
                 values.append(given)
-            elif field.generated or isinstance(field, models.AutoField | models.CompositePrimaryKey):
-                continue
-            elif field.has_db_default():
+            elif isinstance(field, NUMBERED) or field.generated or field.has_db_default():
                 continue
             else:
                 values.append("%s")

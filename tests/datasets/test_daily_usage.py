@@ -14,12 +14,13 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts.mail.letters import letter
 from accounts.models import OutgoingMail
 from datasets.exceptions import MoveNotAllowed
 from datasets.models import AccessGrant, Archive, DailyUsage, DownloadLink, DownloadRecord
 from datasets.services.access import set_daily_cap
 from datasets.services.downloads import delivery, forget_usage, issue_download, open_file, token_of
-from tests.factories import StaffFactory, granted
+from tests.factories import DownloadLinkFactory, StaffFactory, granted
 from tests.maintainers import maintainer
 from tests.threads import at_once
 
@@ -169,6 +170,17 @@ class TestNotices:
             clock.move(minutes=11)
             ask(link)
         assert told() == told("access/much_requested_maintainer") == ["quarter", "cap"]
+
+    def test_the_mail_leads_to_replacing_the_link_that_was_used(self, link: DownloadLink, settings: Settings) -> None:
+        settings.DAILY_BYTES = 2 * SIZE
+        unused = DownloadLinkFactory(grant=link.grant)
+        ask(link)
+        body = letter(OutgoingMail.objects.get(template="access/much_requested")).body
+        assert f"{settings.SITE_URL}{reverse('replace_link', args=[link.pk])}" in body
+        assert reverse("replace_link", args=[unused.pk]) not in body
+        told_to_maintainers = letter(OutgoingMail.objects.get(template="access/much_requested_maintainer")).body
+        assert "1 request from 1 network address." in " ".join(told_to_maintainers.split())
+        assert reverse("admin:datasets_accessgrant_change", args=[link.grant_id]) in told_to_maintainers
 
     def test_one_request_may_reach_both(self, link: DownloadLink, settings: Settings) -> None:
         settings.DAILY_BYTES = SIZE // 2
