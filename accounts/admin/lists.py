@@ -23,9 +23,15 @@ COUNTED = 10_000
 class BoundedPaginator(Paginator):
     """Never counts further than COUNTED rows, because PostgreSQL counts by reading every one of them."""
 
+    # All rows that may be listed, with what a list shows of each; those of a page are read from these by their numbers.
+    whole: QuerySet | None = None
+    # Whether a search that finds very many is read from the newest row backwards, where it soon fills a page.
+    walks = False
+
     @cached_property
     def _seen(self) -> int:
-        rows = cast(QuerySet, self.object_list)
+        # In any order: PostgreSQL would else sort all that a search finds before it counts the first ones.
+        rows = cast(QuerySet, self.object_list).order_by()
         return rows[: COUNTED + 1].count()
 
     @cached_property
@@ -34,9 +40,14 @@ class BoundedPaginator(Paginator):
 
     def page(self, number: int | str) -> Page:
         """Looks up the page's numbers first, so that what belongs to a row is not read for the rows passed over."""
-        page = super().page(number)
         rows = cast(QuerySet, self.object_list)
-        page.object_list = rows.filter(pk__in=list(cast(QuerySet, page.object_list).values_list("pk", flat=True)))
+        if self.walks and self.has_more:
+            self.object_list = rows.order_by("-pk")
+        page = super().page(number)
+        numbers = list(cast(QuerySet, page.object_list).values_list("pk", flat=True))
+        # Without what the list is narrowed by, which PostgreSQL might else look through again to find these few.
+        whole = rows if self.whole is None else self.whole.order_by(*rows.query.order_by)
+        page.object_list = whole.filter(pk__in=numbers)
         return page
 
     @property

@@ -48,7 +48,6 @@ def shown_below(model: type[Model], *, permission: str) -> Callable[[MakesTable]
 class HouseAdmin(admin.ModelAdmin):
     """A page a model, whose number of queries does not depend on the number of rows."""
 
-    paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
@@ -67,6 +66,8 @@ class HouseAdmin(admin.ModelAdmin):
     person = ""
     # Whether a search reads an index of its own and sorts what it finds; see UserQuerySet.newest_first.
     finds_by_index = False
+    # Whether a search that finds very many is read backwards from the newest row: where no list is long beyond reason.
+    walks = False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[HouseChangeList]:
         return HouseChangeList
@@ -76,6 +77,11 @@ class HouseAdmin(admin.ModelAdmin):
         queryset = super().get_queryset(request).defer(*self.left_out)
         related = self.list_select_related
         return queryset.select_related(*related) if isinstance(related, tuple | list) and related else queryset
+
+    def get_paginator(self, request: HttpRequest, queryset: QuerySet, *args: Any, **kwargs: Any) -> BoundedPaginator:
+        paginator = BoundedPaginator(queryset, *args, **kwargs)
+        paginator.whole, paginator.walks = self.get_queryset(request), self.walks
+        return paginator
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Only what the pages link to: no guessing of a column's value, no search without an index."""

@@ -80,7 +80,8 @@ class DownloadRecord(models.Model):
     class Meta:
         ordering = ["-id"]
         indexes = [
-            models.Index(fields=["link", "archive", "issued_at"], name="record_by_link"),
+            # With the number, so that all requests of one person are counted and listed out of the index alone.
+            models.Index(fields=["link", "archive", "issued_at"], include=["id"], name="record_by_link"),
             models.Index(fields=["issued_at"], condition=Q(address__isnull=False), name="record_with_address"),
             models.Index(fields=["issued_at"], name="record_issued"),
         ]
