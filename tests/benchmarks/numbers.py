@@ -288,7 +288,7 @@ def log(load: Load) -> None:
         f"FROM generate_series(0, {number - 1}) AS n",
         id=f"{BASE} + n",
         action_time=moment(f"n::float / {number}"),
-        user_id="(SELECT min(id) FROM accounts_user WHERE is_staff)",
+        user_id=chosen(list(User.objects.filter(is_staff=True).values_list("pk", flat=True)), "n"),
         content_type_id="(SELECT id FROM django_content_type WHERE model = 'accessrequest')",
         object_id=f"'' || ({BASE} + n)",
         object_repr="'a request'",
