@@ -30,8 +30,11 @@ class BoundedPaginator(Paginator):
 
     @cached_property
     def _seen(self) -> int:
-        # In any order: PostgreSQL would else sort all that a search finds before it counts the first ones.
-        rows = cast(QuerySet, self.object_list).order_by()
+        rows = cast(QuerySet, self.object_list)
+        if not all(isinstance(column, str) for column in rows.query.order_by):
+            # A search: all that it finds would be sorted before the first ones are counted. A plain order stays, for
+            # it is that of an index.
+            rows = rows.order_by()
         return rows[: COUNTED + 1].count()
 
     @cached_property

@@ -80,7 +80,9 @@ class HouseAdmin(admin.ModelAdmin):
 
     def get_paginator(self, request: HttpRequest, queryset: QuerySet, *args: Any, **kwargs: Any) -> BoundedPaginator:
         paginator = BoundedPaginator(queryset, *args, **kwargs)
-        paginator.whole, paginator.walks = self.get_queryset(request), self.walks
+        # The page of a row's history pages through the log.
+        if queryset.model is self.model:
+            paginator.whole, paginator.walks = self.get_queryset(request), self.walks
         return paginator
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
