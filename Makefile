@@ -32,8 +32,8 @@ lint: .venv/installed ## Check style, types, layers, migrations, templates, depl
 	.ci/check-deploy
 	shellcheck .ci/run .ci/check-deploy
 
-bench: .venv/installed ## Measure the requests a second, as ratios in one run
-	$(BIN)/python -m tests.benchmarks
+bench: .venv/installed ## Measure as ratios in one run, also at size (ARGS="--share 0": without)
+	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 fonts: .venv/installed ## Fetch the faces of the site again
 	$(BIN)/python -m portal.embedded.fonts

@@ -56,6 +56,14 @@ class TooManyRequests(Refusal):
         self.retry_after = retry_after
 
 
+class DailyCapReached(Refusal):
+    """As much as a day allows was asked for through the grant. retry_after: seconds until the next day of UTC."""
+
+    def __init__(self, sentence: str, *, retry_after: int) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
 class PartDown(Exception):
     """A part that is needed does not answer (bucket, database). Try again later."""
 

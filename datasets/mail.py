@@ -1,14 +1,25 @@
 """What the mails about access say, made when they are sent."""
 
 from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from accounts.mail import Attachment, Content, Obsolete, renders
 from accounts.models import AgreementVersion, OutgoingMail, Signature
 from accounts.services.differences import in_words
-from datasets.models import AccessGrant, AccessRequest, Archive, DownloadLink, Notice, Release
+from datasets.models import (
+    AccessGrant,
+    AccessRequest,
+    Archive,
+    DailyUsage,
+    DownloadLink,
+    DownloadRecord,
+    Notice,
+    Release,
+)
 from datasets.services.access.reminders import ends_on
 from datasets.services.access.standings import standing_of
 from datasets.services.downloads.lists import ListedFile, as_commands, commands_for, listing
@@ -81,6 +92,30 @@ def reminder(mail: OutgoingMail) -> Content:
     return Content({"grant": grant, "dataset": grant.dataset, "standing": standing})
 
 
+@renders("access/much_requested")
+def much_requested(mail: OutgoingMail) -> Content:
+    """To the person: was it you? With the way to replace each link through which something was asked for."""
+    grant = _running_grant(mail)
+    usage = _usage(mail)
+    links = grant.links.live().filter(records__in=_records_of(usage)).distinct()
+    context = {"usage": usage, "grant": grant, "dataset": grant.dataset, "reached": mail.keys["reached"]}
+    return Content(context | {"links": links.select_related("release__dataset").order_by("-pk")})
+
+
+@renders("access/much_requested_maintainer")
+def much_requested_maintainer(mail: OutgoingMail) -> Content:
+    """To the maintainers: who it is, and from how many places."""
+    usage = _usage(mail)
+    grant = usage.grant
+    places = _records_of(usage).aggregate(
+        requests=Count("pk"),
+        addresses=Count("address", distinct=True),
+        countries=Count("country", distinct=True, filter=~Q(country="")),
+    )
+    context = {"usage": usage, "grant": grant, "dataset": grant.dataset, "reached": mail.keys["reached"]}
+    return Content(context | {"places": places, "person": grant.user})
+
+
 def grouped(files: Iterable[ListedFile]) -> list[Group]:
     """A line for each split, in the order in which one works; a choice of 100 GB files is made on the site."""
     rows: dict[str, list[int]] = {split: [] for split in SPLITS}
@@ -91,6 +126,17 @@ def grouped(files: Iterable[ListedFile]) -> list[Group]:
 
 def _grant(mail: OutgoingMail) -> AccessGrant:
     return AccessGrant.objects.select_related("dataset__agreement", "user").get(pk=mail.keys["grant"])
+
+
+def _usage(mail: OutgoingMail) -> DailyUsage:
+    usages = DailyUsage.objects.select_related("grant__user", "grant__dataset")
+    return usages.get(grant=mail.keys["grant"], day=date.fromisoformat(mail.keys["day"]))
+
+
+def _records_of(usage: DailyUsage) -> QuerySet[DownloadRecord]:
+    begin = datetime.combine(usage.day, time.min, UTC)
+    records = DownloadRecord.objects.filter(link__grant=usage.grant_id)
+    return records.filter(issued_at__gte=begin, issued_at__lt=begin + timedelta(days=1))
 
 
 def _running_grant(mail: OutgoingMail) -> AccessGrant:

@@ -4,7 +4,7 @@ The facts come from one SQL statement, so that they are of one moment; `judge` c
 status alone. What is refused carries the sentence that the person at the terminal reads.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from django.conf import settings
@@ -17,6 +17,7 @@ from accounts.models import User
 from datasets.exceptions import (
     AccountDisabled,
     AgreementUnsigned,
+    DailyCapReached,
     GrantEnded,
     GrantMissing,
     GrantRevoked,
@@ -52,6 +53,13 @@ class Standing(NamedTuple):
     # Of the link through which the release is asked for; None on pages.
     link_status: str | None = None
     link_ended_at: datetime | None = None
+    # What the grant may ask for a day where it has a cap of its own, and what was asked for today; only with a link.
+    grant_daily_bytes: int | None = None
+    asked_today: int = 0
+
+    @property
+    def daily_cap(self) -> int:
+        return settings.DAILY_BYTES if self.grant_daily_bytes is None else self.grant_daily_bytes
 
 
 # The columns of Standing up to the link, over u (user), g (grant), d (dataset) and r (release). It needs %(now)s.
@@ -119,6 +127,19 @@ def judge(standing: Standing, now: datetime) -> None:
         raise AgreementUnsigned(agreement_unsigned(standing))
 
 
+def require_allowance(standing: Standing, now: datetime) -> None:
+    """Return unless as much as a day allows was asked for already. It is asked before an archive is handed out, and not
+    before a list: so the last archive of a day may exceed the cap, by what it and others on their way then are long."""
+    if standing.asked_today >= standing.daily_cap:
+        raise DailyCapReached(daily_cap_reached(standing), retry_after=seconds_left(now))
+
+
+def seconds_left(now: datetime) -> int:
+    """Until 00:00 UTC, and never 0."""
+    midnight = datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), datetime.min.time(), UTC)
+    return int((midnight - now).total_seconds()) + 1
+
+
 def _judge_grant(standing: Standing, now: datetime) -> None:
     starts_at, ends_at = standing.grant_starts_at, standing.grant_ends_at
     if starts_at is None or ends_at is None:
@@ -165,6 +186,14 @@ def grant_ended(standing: Standing, ends_at: datetime) -> str:
     return (
         f"Your access to {standing.dataset_name} ended on {day_long(ends_at)}. "
         f"Renew it at {site_address('downloads')} and run the same command again: it will resume."
+    )
+
+
+def daily_cap_reached(standing: Standing) -> str:
+    return (
+        f"All that may be asked for in a day through your access to {standing.dataset_name} was asked for today. "
+        f"Run the same command again after 00:00 UTC: it will resume. For more a day write to {settings.SITE_CONTACT}, "
+        f"grant {standing.grant_id}. If it was not you, replace the link at {site_address('downloads')}"
     )
 
 

@@ -122,11 +122,11 @@ TABLES = {
         },
     ),
     "datasets_accessgrant": Columns(
-        personal="dataset_id status starts_at ends_at reason revoked_at",
+        personal="dataset_id status starts_at ends_at reason revoked_at daily_bytes",
         other={NUMBER: "id user_id request_id", "the number of the maintainer who acted": "revoked_by_id"},
     ),
     "datasets_accessgrantevent": Columns(
-        personal="status ends_at reason pgh_created_at",
+        personal="status ends_at reason daily_bytes pgh_created_at",
         other={
             SAID: "id dataset_id starts_at revoked_at user_id request_id revoked_by_id",
             HASH: "pgh_id pgh_label pgh_context_id pgh_obj_id",
@@ -138,8 +138,10 @@ TABLES = {
         other={NUMBER: "id grant_id"},
     ),
     "datasets_downloadrecord": Columns(
-        personal="archive_id first_byte issued_at address agent country", other={NUMBER: "id link_id"}
+        personal="archive_id first_byte asked issued_at address agent country", other={NUMBER: "id link_id"}
     ),
+    "datasets_dailyusage": Columns(personal="day asked", other={NUMBER: "grant_id"}),
+    "datasets_catalogueedition": ours("id number"),
     "datasets_evidenceanchor": ours(
         f"id {WORK_COLUMNS} state reason created_at finished_at day count head moment key version_id etag note"
     ),

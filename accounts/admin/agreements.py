@@ -20,7 +20,7 @@ from django.utils.safestring import SafeString
 from accounts.admin.decisions import DecidingAdmin, Decision, told_before
 from accounts.admin.exporting import Export, ExportingAdmin
 from accounts.admin.history import history
-from accounts.admin.lists import period
+from accounts.admin.lists import NearFilter, period
 from accounts.admin.marks import hash_groups, link_to, sentences, short_hash, state, yes
 from accounts.admin.pages import HouseAdmin, ReadOnlyAdmin, Table, shown_below
 from accounts.answers import pdf_answer
@@ -273,7 +273,7 @@ class SignatureAdmin(ExportingAdmin, ReadOnlyAdmin):
     list_display = ["signed_at", "typed_name", "email", "version", "record"]
     list_select_related = ["user", "version__agreement"]
     left_out = ["version__text", "version__summary", "version__changes", "user__research_purpose"]
-    list_filter = [period("signed_at", "signed"), "version__agreement"]
+    list_filter = [period("signed_at", "signed"), ("version__agreement", NearFilter)]
     search_fields = ["user"]
     search_help_text = "Beginnings of words of the person's address, name or institution; or a record's whole hash"
     person = "user"

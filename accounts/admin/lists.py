@@ -6,7 +6,9 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import build_q_object_from_lookup_parameters
 from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR, SEARCH_VAR, ChangeList
+from django.core.exceptions import ValidationError
 from django.core.paginator import Page, Paginator
 from django.db.models import F, Model, QuerySet
 from django.http import HttpRequest
@@ -21,9 +23,18 @@ COUNTED = 10_000
 class BoundedPaginator(Paginator):
     """Never counts further than COUNTED rows, because PostgreSQL counts by reading every one of them."""
 
+    # All rows that may be listed, with what a list shows of each; those of a page are read from these by their numbers.
+    whole: QuerySet | None = None
+    # Whether a search that finds very many is read from the newest row backwards, where it soon fills a page.
+    walks = False
+
     @cached_property
     def _seen(self) -> int:
         rows = cast(QuerySet, self.object_list)
+        if not all(isinstance(column, str) for column in rows.query.order_by):
+            # A search: all that it finds would be sorted before the first ones are counted. A plain order stays, for
+            # it is that of an index.
+            rows = rows.order_by()
         return rows[: COUNTED + 1].count()
 
     @cached_property
@@ -32,9 +43,14 @@ class BoundedPaginator(Paginator):
 
     def page(self, number: int | str) -> Page:
         """Looks up the page's numbers first, so that what belongs to a row is not read for the rows passed over."""
-        page = super().page(number)
         rows = cast(QuerySet, self.object_list)
-        page.object_list = rows.filter(pk__in=list(cast(QuerySet, page.object_list).values_list("pk", flat=True)))
+        if self.walks and self.has_more:
+            self.object_list = rows.order_by("-pk")
+        page = super().page(number)
+        numbers = list(cast(QuerySet, page.object_list).values_list("pk", flat=True))
+        # Without what the list is narrowed by, which PostgreSQL might else look through again to find these few.
+        whole = rows if self.whole is None else self.whole.order_by(*rows.query.order_by)
+        page.object_list = whole.filter(pk__in=numbers)
         return page
 
     @property
@@ -72,6 +88,28 @@ class HouseChangeList(ChangeList):
         if not number.isdecimal() or int(number) >= len(self.list_display):
             return False
         return self.sortable_by is None or self.list_display[int(number)] in self.sortable_by
+
+
+class NearFilter(admin.RelatedFieldListFilter):
+    """Narrows a long list by a row of a small table, some steps away: downloads by dataset.
+
+    The rows one step away are looked up first and named by number, so that PostgreSQL's statistics say how many rows
+    of the list they have. Through joins it takes all of them for equally frequent, and would read the whole list
+    backwards in the hope of finding, soon, fifty rows of a dataset that nobody has downloaded yet."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if not self.used_parameters:
+            return queryset
+        step = self.field_path.split("__")[0]
+        near = queryset.model._meta.get_field(step).related_model
+        narrowed: dict[str, Any] = {
+            name.removeprefix(f"{step}__"): value for name, value in self.used_parameters.items()
+        }
+        try:
+            found = near._base_manager.filter(build_q_object_from_lookup_parameters(narrowed))
+            return queryset.filter(**{f"{step}__in": list(found.values_list("pk", flat=True))})
+        except (ValueError, ValidationError) as error:
+            raise IncorrectLookupParameters(error) from error
 
 
 class OneFieldFilter(admin.ListFilter):

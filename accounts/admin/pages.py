@@ -48,7 +48,6 @@ def shown_below(model: type[Model], *, permission: str) -> Callable[[MakesTable]
 class HouseAdmin(admin.ModelAdmin):
     """A page a model, whose number of queries does not depend on the number of rows."""
 
-    paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
@@ -67,6 +66,8 @@ class HouseAdmin(admin.ModelAdmin):
     person = ""
     # Whether a search reads an index of its own and sorts what it finds; see UserQuerySet.newest_first.
     finds_by_index = False
+    # Whether a search that finds very many is read backwards from the newest row: where no list is long beyond reason.
+    walks = False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[HouseChangeList]:
         return HouseChangeList
@@ -77,6 +78,13 @@ class HouseAdmin(admin.ModelAdmin):
         related = self.list_select_related
         return queryset.select_related(*related) if isinstance(related, tuple | list) and related else queryset
 
+    def get_paginator(self, request: HttpRequest, queryset: QuerySet, *args: Any, **kwargs: Any) -> BoundedPaginator:
+        paginator = BoundedPaginator(queryset, *args, **kwargs)
+        # The page of a row's history pages through the log.
+        if queryset.model is self.model:
+            paginator.whole, paginator.walks = self.get_queryset(request), self.walks
+        return paginator
+
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Only what the pages link to: no guessing of a column's value, no search without an index."""
         return lookup in {*self.linked_by, *self._filter_lookups(request)}
@@ -84,6 +92,8 @@ class HouseAdmin(admin.ModelAdmin):
     def _filter_lookups(self, request: HttpRequest | None) -> set[str]:
         known: set[str] = set()
         for entry in self.get_list_filter(request) if request else self.list_filter:
+            # A field's name alone, or with the class of its filter.
+            entry = entry[0] if isinstance(entry, tuple | list) else entry
             if isinstance(entry, str):
                 known |= {entry, f"{entry}__exact", f"{entry}__id__exact"}
             else:

@@ -87,6 +87,7 @@ class UserAdmin(ExportingAdmin, DecidingAdmin):
     search_help_text = "Beginnings of words of the address, the name or the institution: zurich example"
     autocomplete_fields = ["groups"]
     finds_by_index = True
+    walks = True
     decisions = [DISABLE, ENABLE, RESET, DELETE]
     export = Export("people", export_people)
     fieldsets = [

@@ -19,6 +19,7 @@ from accounts.admin.lists import period
 from accounts.admin.marks import country, link_to, sentences, short, state
 from accounts.admin.pages import ReadOnlyAdmin, Table, shown_below
 from accounts.models import User
+from datasets.admin.usage import CAP, allowance
 from datasets.exceptions import MoveNotAllowed, ProfileIncomplete, SignatureNeeded
 from datasets.models import AccessGrant, AccessRequest
 from datasets.services.access import approve_request, decline_request, renew_grant, resend_links, revoke_grant
@@ -190,9 +191,9 @@ class AccessGrantAdmin(PersonsAdmin):
     left_out = [*PersonsAdmin.left_out, "request__dataset__description", "request__dataset__citation"]
     list_filter = [StandingFilter, "dataset"]
     linked_by = ["user__id__exact", "dataset__id__exact"]
-    decisions = [RENEW, RESEND, REVOKE]
+    decisions = [RENEW, RESEND, CAP, REVOKE]
     fieldsets = [
-        (None, {"fields": ["dataset", "how_far", "starts_at", "ends_at", "days", "request"]}),
+        (None, {"fields": ["dataset", "how_far", "starts_at", "ends_at", "days", "a_day", "request"]}),
         ("Person", {"fields": ["user", "name", "institution"]}),
         ("Revoked", {"fields": ["revoked_at", "revoked_by", "reason"]}),
     ]
@@ -208,6 +209,10 @@ class AccessGrantAdmin(PersonsAdmin):
     @admin.display(description="until")
     def ends(self, row: AccessGrant) -> str:
         return date_format(row.ends_at, "DATE_FORMAT")
+
+    @admin.display(description="bytes a day")
+    def a_day(self, row: AccessGrant) -> str:
+        return allowance(row)
 
     @admin.display(description="days left")
     def days(self, row: AccessGrant) -> int:

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from accounts.admin.decisions import DecidingAdmin, Decision
 from accounts.admin.exporting import Export, ExportingAdmin
-from accounts.admin.lists import period
+from accounts.admin.lists import NearFilter, period
 from accounts.admin.marks import link_to, short, state
 from accounts.admin.pages import ReadOnlyAdmin, Table, shown_below
 from datasets.exceptions import MoveNotAllowed
@@ -91,7 +91,7 @@ class DownloadLinkAdmin(ReadOnlyAdmin, DecidingAdmin):
 class DownloadRecordAdmin(ExportingAdmin, ReadOnlyAdmin):
     """Evidence: read only, whoever reads it."""
 
-    list_display = ["issued_at", "who", "archive", "first_byte", "country", "client"]
+    list_display = ["issued_at", "who", "archive", "first_byte", "asked", "country", "client"]
     list_select_related = ["link__grant__user", "archive__release__dataset"]
     left_out = [
         *("archive__part_hashes", "archive__release__notes"),
@@ -99,13 +99,13 @@ class DownloadRecordAdmin(ExportingAdmin, ReadOnlyAdmin):
     ]
     # The order of the index that the period is read from; numbers rise with it.
     ordering = ["-issued_at", "-id"]
-    list_filter = [period("issued_at", "issued"), "archive__release__dataset"]
+    list_filter = [period("issued_at", "issued"), ("archive__release__dataset", NearFilter)]
     search_fields = ["link__grant__user"]
     search_help_text = "Beginnings of words of the person's address, name or institution"
     person = "link__grant__user"
     linked_by = ["link__id__exact", "archive__id__exact"]
     export = Export("downloads", export_downloads)
-    fields = ["issued_at", "who", "archive", "release", "first_byte", "address", "country", "agent", "through"]
+    fields = ["issued_at", "who", "archive", "release", "first_byte", "asked", "address", "country", "agent", "through"]
 
     @admin.display(description="person")
     def who(self, row: DownloadRecord) -> SafeString:

@@ -2,14 +2,16 @@
 
 from datasets.models.access import AccessGrant, AccessRequest
 from datasets.models.anchors import EvidenceAnchor
-from datasets.models.catalog import Archive, Dataset, Release, Volume
-from datasets.models.downloads import DownloadLink, DownloadRecord
+from datasets.models.catalog import Archive, CatalogueEdition, Dataset, Release, Volume
+from datasets.models.downloads import DailyUsage, DownloadLink, DownloadRecord
 from datasets.models.notices import Notice
 
 __all__ = [
     "AccessGrant",
     "AccessRequest",
     "Archive",
+    "CatalogueEdition",
+    "DailyUsage",
     "Dataset",
     "DownloadLink",
     "DownloadRecord",

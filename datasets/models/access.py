@@ -95,6 +95,9 @@ class AccessGrant(models.Model):
     starts_at = models.DateTimeField(default=timezone.now, editable=False)
     ends_at = models.DateTimeField()
     reason = models.TextField(blank=True, editable=False)
+    daily_bytes = models.PositiveBigIntegerField(
+        "bytes a day", null=True, blank=True, editable=False, help_text="Empty: as much as everybody (DAILY_BYTES)."
+    )
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", editable=False
@@ -121,6 +124,11 @@ class AccessGrant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} has {self.dataset}"
+
+    @property
+    def daily_cap(self) -> int:
+        """How many bytes may be asked for a day through all its links."""
+        return settings.DAILY_BYTES if self.daily_bytes is None else self.daily_bytes
 
     @property
     def has_ended(self) -> bool:

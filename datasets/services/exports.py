@@ -17,6 +17,7 @@ DOWNLOADS = {
     "archive": "archive__name",
     "size in bytes": "archive__size",
     "first byte": "first_byte",
+    "bytes asked for": "asked",
     "network address": "address",
     "country": "country",
     "client": "agent",

@@ -24,6 +24,7 @@ RECORD = {
     "release": "archive__release__version",
     "archive": "archive__name",
     "first_byte": "first_byte",
+    "asked": "asked",
     "issued_at": "issued_at",
     "address": "address",
     "client": "agent",
@@ -38,7 +39,7 @@ def access_of(user: User) -> Part:
     records = DownloadRecord.objects.filter(link__grant__user=user).order_by("pk")
     return {
         "requests": [request_of(request) for request in requests.filter(user=user).prefetch_related("events")],
-        "grants": [grant_of(grant) for grant in grants.filter(user=user).prefetch_related("events")],
+        "grants": [grant_of(grant) for grant in grants.filter(user=user).prefetch_related("events", "usage")],
         "links": list(named(LINK, links)),
         "downloads": list(named(RECORD, records)),
         "requests_decided_as_maintainer": [
@@ -75,8 +76,16 @@ def grant_of(grant: AccessGrant) -> Part:
         "ends_at": grant.ends_at,
         "revoked_at": grant.revoked_at,
         "reason": grant.reason,
+        "daily_bytes": grant.daily_bytes,
+        "asked_by_day": {f"{usage.day}": usage.asked for usage in grant.usage.all()},
         "history": [
-            {"at": event.pgh_created_at, "status": event.status, "ends_at": event.ends_at, "reason": event.reason}
+            {
+                "at": event.pgh_created_at,
+                "status": event.status,
+                "ends_at": event.ends_at,
+                "reason": event.reason,
+                "daily_bytes": event.daily_bytes,
+            }
             for event in grant.events.all()  # type: ignore[attr-defined]
         ],
     }

@@ -6,6 +6,7 @@ from django.db.models import Q
 
 from accounts.services.retention import BATCH, EVERYBODY, YOU_AND_US, Rule, before
 from datasets.models import AccessRequest
+from datasets.services.downloads.usage import KEPT_DAYS, forget_usage
 
 PURPOSE_DAYS = 365
 
@@ -69,6 +70,15 @@ RULES = [
         forget=forget_addresses,
     ),
     Rule(
+        models=("datasets.DailyUsage",),
+        what="How many bytes were asked for on a day",
+        why="To notice a link that others use",
+        seen_by=YOU_AND_US,
+        how_long="{days} days, then it is deleted",
+        days=lambda: KEPT_DAYS,
+        forget=forget_usage,
+    ),
+    Rule(
         models=("datasets.Notice", "datasets.EvidenceAnchor"),
         what="How many people were told of a new agreement; daily sums over all signatures, also outside of the site",
         why="To tell everybody once, and to prove that no signature was altered or taken away",
@@ -78,7 +88,7 @@ RULES = [
     Rule(
         models=(
             *("datasets.Dataset", "datasets.DatasetEvent", "datasets.Release", "datasets.ReleaseEvent"),
-            *("datasets.Archive", "datasets.Volume"),
+            *("datasets.Archive", "datasets.Volume", "datasets.CatalogueEdition"),
         ),
         what="The catalogue, and what was changed in it",
         why="The site is for it; nothing in it is about you",

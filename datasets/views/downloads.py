@@ -10,9 +10,11 @@ from django.utils.http import quote_etag
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.address import AddressUnknown, client_address
+from accounts.tasks import hint, send_mails
 from datasets.exceptions import (
     AccountDisabled,
     AgreementUnsigned,
+    DailyCapReached,
     FileUnknown,
     GrantEnded,
     GrantMissing,
@@ -25,7 +27,14 @@ from datasets.exceptions import (
     ReleaseWithdrawn,
     TooManyRequests,
 )
-from datasets.services.downloads.delivery import Delivery, issue_download, open_file, open_link, refused_by_standby
+from datasets.services.downloads.delivery import (
+    Delivery,
+    issue_download,
+    open_file,
+    open_link,
+    refused_by_standby,
+    require_status,
+)
 from datasets.services.downloads.lists import LISTS, as_text, commands_for, listing_of, size_text
 from datasets.services.downloads.places import country_of
 
@@ -42,6 +51,7 @@ STATUS_OF: dict[type[Refusal], int] = {
     GrantEnded: 410,
     ReleaseWithdrawn: 410,
     TooManyRequests: 429,
+    DailyCapReached: 429,
 }
 # After so many seconds a client may ask again when a part of the site was down.
 COME_BACK = 60
@@ -66,7 +76,7 @@ def below_link(request: HttpRequest, token: str = "", name: str = "") -> HttpRes
         response = answer(request, token, name)
     except Refusal as refusal:
         response = sentence(str(refusal), status=STATUS_OF[type(refusal)])
-        if isinstance(refusal, TooManyRequests):
+        if isinstance(refusal, TooManyRequests | DailyCapReached):
             response.headers["Retry-After"] = str(refusal.retry_after)
     except AddressUnknown as error:
         response = sentence(str(error), status=400)
@@ -97,7 +107,7 @@ def answer(request: HttpRequest, token: str, name: str) -> HttpResponse:
     if not name:
         return show_listing(request, token)
     if name == "status":
-        open_link(token)
+        require_status(token)
         return sentence("ok", status=200)
     if name in LISTS:
         return show_list(request, token, name)
@@ -107,14 +117,18 @@ def answer(request: HttpRequest, token: str, name: str) -> HttpResponse:
 
 def redirect_to_bucket(request: HttpRequest, delivery: Delivery) -> HttpResponse:
     address = client_address(request)
-    url = issue_download(
+    first, asked = span(request.META.get("HTTP_RANGE", ""), delivery.size)
+    issued = issue_download(
         delivery,
-        first_byte=first_byte(request.META.get("HTTP_RANGE", ""), delivery.size),
+        first_byte=first,
+        asked=asked,
         address=address,
         agent=client_of(request.META.get("HTTP_USER_AGENT", "")),
         country=country_of(address),
     )
-    return HttpResponse(status=302, headers={"Location": url, "Content-Type": "text/plain; charset=utf-8"})
+    if issued.is_told:
+        hint(send_mails)
+    return HttpResponse(status=302, headers={"Location": issued.url, "Content-Type": "text/plain; charset=utf-8"})
 
 
 def describe(delivery: Delivery) -> HttpResponse:
@@ -163,15 +177,19 @@ def chosen(request: HttpRequest) -> list[str]:
     return [pattern[:LONGEST_PATTERN] for pattern in request.GET.getlist("only")[:MOST_PATTERNS] if pattern]
 
 
-def first_byte(header: str, size: int) -> int:
-    """From where a Range asks, at most the size; 0 where the bucket would send all of it."""
+def span(header: str, size: int) -> tuple[int, int]:
+    """From which byte a Range asks, at most the size, and for how many; all of it where the bucket would send that."""
     found = RANGE.match(header)
-    if found is None:
-        return 0
-    first, last = found.groups()
-    if first:
-        return min(int(first), size) if not last or int(last) >= int(first) else 0
-    return max(0, size - int(last)) if last else 0
+    first, last = found.groups() if found else ("", "")
+    if first and last:
+        begin, end = int(first), int(last) + 1
+        begin, end = (begin, end) if begin < end else (0, size)
+    elif last:
+        begin, end = size - int(last), size
+    else:
+        begin, end = int(first or 0), size
+    begin = min(max(0, begin), size)
+    return begin, min(end, size) - begin
 
 
 def client_of(agent: str) -> str:

@@ -144,6 +144,9 @@ SIGNED_LIFETIME = env.int("SIGNED_LIFETIME", default=3600)
 LINK_KEYS = env.list("LINK_KEYS", default=[])
 # Requests a minute and link. aria2 with -x16 on five files that all fail retries at 960 a minute.
 LINK_RATE = 1_200
+# Bytes a day (of UTC) and grant, unless the grant says otherwise: a link that leaked is noticed at a quarter of it, and
+# refused at all of it. A line of 1 Gbit/s carries 10.8 TB in a day; all of a site's data may be 6 TB.
+DAILY_BYTES = env.int("DAILY_BYTES", default=8 * 10**12)
 GEOIP_DATABASE = env.str("GEOIP_DATABASE", default="")
 # Network addresses in download records and mails are blanked after this many days.
 ADDRESS_DAYS = env.int("ADDRESS_DAYS", default=90)

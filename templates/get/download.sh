@@ -244,14 +244,21 @@ url = "$address$2"
 CONF
 }
 
-# After an HTTP error: does the portal refuse, and why? Whatever it answers with a 4xx is final, but 408 and 429.
+# After an HTTP error: does the portal refuse, and why? Whatever it answers with a 4xx is final, but 408 and a 429 that
+# is over within ten minutes; longer, it is the day's amount that has been reached.
 ask_status() {
 	ask "$number.status" status
-	answer=$(curl -sS -L --connect-timeout 30 --max-time 60 -o "$tmp/$number.said" -w '%{http_code}' \
-		-K "$tmp/$number.status.conf" 2>/dev/null)
+	answer=$(curl -sS -L --connect-timeout 30 --max-time 60 -o "$tmp/$number.said" -D "$tmp/$number.head" \
+		-w '%{http_code}' -K "$tmp/$number.status.conf" 2>/dev/null)
+	case $answer in
+	429)
+		rest_asked=$(awk 'tolower($1) == "retry-after:" { n = $2 } END { printf "%d\n", n }' "$tmp/$number.head")
+		[ "$rest_asked" -le 600 ] || answer="429: not before $rest_asked seconds from now"
+		;;
+	esac
 	case $answer in
 	408 | 429) ;;
-	4??)
+	4*)
 		if [ ! -e "$tmp/refused" ]; then
 			{
 				grep -v '^ *<' "$tmp/$number.said" 2>/dev/null | awk 'NR <= 5' | tr -d '\000-\010\013-\037\177'

@@ -18,7 +18,7 @@ from datasets.models import Archive, DownloadLink
 from datasets.services.downloads import address_of, listing, token_of
 from datasets.services.downloads.places import country_of
 from datasets.storage import bucket
-from datasets.views.downloads import client_of, first_byte
+from datasets.views.downloads import client_of, span
 from tests.factories import ArchiveFactory, granted
 
 pytestmark = pytest.mark.django_db
@@ -217,30 +217,33 @@ def test_cookies_are_neither_read_nor_set(client: Client, link: DownloadLink, co
 
 
 @pytest.mark.parametrize(
-    ("header", "first"),
+    ("header", "first", "asked"),
     [
-        ("", 0),
-        ("bytes=0-", 0),
-        ("bytes=500-", 500),
-        ("bytes=500-599", 500),
-        ("Bytes=500-", 0),
-        ("bytes = 500 - ", 500),
-        ("bytes=-200", 800),
-        ("bytes=-5000", 0),
-        ("bytes=1000-", 1000),
-        ("bytes=99999999999999999-", 1000),
-        ("bytes=9999999999999999999999999-", 0),
-        ("bytes=600-500", 0),
-        ("bytes=0-1,5-6", 0),
-        ("bytes=-", 0),
-        ("bytes=a-b", 0),
-        ("bytes=٣-", 0),
-        ("items=5-", 0),
-        ("-5", 0),
+        ("", 0, 1000),
+        ("bytes=0-", 0, 1000),
+        ("bytes=500-", 500, 500),
+        ("bytes=500-599", 500, 100),
+        ("bytes=0-0", 0, 1),
+        ("bytes=900-5000", 900, 100),
+        ("Bytes=500-", 0, 1000),
+        ("bytes = 500 - ", 500, 500),
+        ("bytes=-200", 800, 200),
+        ("bytes=-5000", 0, 1000),
+        ("bytes=-0", 1000, 0),
+        ("bytes=1000-", 1000, 0),
+        ("bytes=99999999999999999-", 1000, 0),
+        ("bytes=9999999999999999999999999-", 0, 1000),
+        ("bytes=600-500", 0, 1000),
+        ("bytes=0-1,5-6", 0, 1000),
+        ("bytes=-", 0, 1000),
+        ("bytes=a-b", 0, 1000),
+        ("bytes=٣-", 0, 1000),
+        ("items=5-", 0, 1000),
+        ("-5", 0, 1000),
     ],
 )
-def test_the_first_byte_is_what_the_bucket_would_send_first(header: str, first: int) -> None:
-    assert first_byte(header, 1000) == first
+def test_the_span_of_a_range_is_what_the_bucket_would_send(header: str, first: int, asked: int) -> None:
+    assert span(header, 1000) == (first, asked)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User
-from datasets.models import AccessGrant, Archive, Release
+from datasets.models import AccessGrant, Archive, DailyUsage, Release
 from tests.factories import AgreementVersionFactory
 from tests.flows.conftest import Offer
 from tests.flows.faults import Fault, page, slow_down
@@ -55,6 +55,23 @@ class TestRefusal:
         assert not offer.plan.seen
         assert not [file for file in script.data.iterdir() if file.is_file()]
 
+    @every_shell
+    def test_a_day_that_is_full_is_told_and_ends_the_run(self, offer: Offer, script: Script, shell: list[str]) -> None:
+        fill_day()
+        done = script.run(shell=shell)
+        assert done.returncode == 4, done.stderr
+        assert done.stderr.count("Run the same command again after 00:00 UTC") == 1
+        assert "(The portal answered 429: not before " in done.stderr
+        assert not offer.plan.seen
+        DailyUsage.objects.all().delete()
+        assert script.run(shell=shell).returncode == 0
+        assert offer.is_whole(script.data)
+
+    def test_a_minute_that_is_full_is_waited_for(self, offer: Offer, script: Script) -> None:
+        offer.plan.faults.extend([Fault(status=429, body=b"slow down")] * 3)
+        assert script.run().returncode == 0
+        assert offer.is_whole(script.data)
+
     def test_after_renewal_the_same_script_goes_on(self, offer: Offer, script: Script) -> None:
         end_grants()
         assert script.run().returncode == 4
@@ -66,6 +83,11 @@ class TestRefusal:
 def end_grants() -> None:
     now = timezone.now()
     AccessGrant.objects.update(starts_at=now - timedelta(days=9), ends_at=now - timedelta(days=1))
+
+
+def fill_day() -> None:
+    for grant in AccessGrant.objects.all():
+        DailyUsage.objects.create(grant=grant, day=timezone.now().date(), asked=grant.daily_cap)
 
 
 def withdraw() -> None:

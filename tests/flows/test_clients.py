@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from datasets.models import AccessGrant
+from datasets.models import AccessGrant, DailyUsage
 from tests.flows.conftest import SIGNED_LIFETIME, Offer
 from tests.flows.faults import Fault, slow_down
 from tests.waiting import wait_until
@@ -162,6 +162,24 @@ def test_a_refusal_is_never_saved_as_data(offer: Offer, client: str, tmp_path: P
     done = run(command, tmp_path)
     assert done.returncode != 0
     assert size_of_any(tmp_path) == 0
+
+
+@every_client
+def test_a_day_that_is_full_ends_the_command_with_an_error(offer: Offer, client: str, tmp_path: Path) -> None:
+    DailyUsage.objects.create(grant=offer.link.grant, day=timezone.now().date(), asked=offer.link.grant.daily_cap)
+    done = run(command_of(offer, client, tmp_path), tmp_path)
+    assert done.returncode != 0
+    assert not offer.plan.seen
+    assert not list(tmp_path.glob("knee_*"))
+
+
+@every_client
+def test_what_all_connections_of_a_command_ask_for_counts_once(offer: Offer, client: str, tmp_path: Path) -> None:
+    offer.plan.faults.extend([Fault(cut_after=50_000), Fault(cut_after=70_000), slow_down()])
+    assert run(command_of(offer, client, tmp_path), tmp_path).returncode == 0
+    size = sum(len(content) for content in offer.files.values())
+    # Connections that begin at the same moment do not see each other, and may each count what they share.
+    assert size <= offer.link.grant.usage.get().asked <= 2.5 * size
 
 
 def test_three_clients_at_once_get_what_one_gets(offer: Offer, tmp_path: Path) -> None:

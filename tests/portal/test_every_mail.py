@@ -6,6 +6,7 @@ from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
+from django.test import override_settings
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -17,6 +18,7 @@ from accounts.services.deletions import delete_account
 from datasets.models import Dataset, Notice
 from datasets.services.access import decline_request, revoke_grant
 from datasets.services.access.reminders import ends_on
+from datasets.services.downloads import issue_download, open_file, token_of
 from datasets.services.notices import announce_versions, send_due_notices
 from tests.access import asked, granted, link_of, offered, publish_next, reviewed, sign
 from tests.factories import StaffFactory, UserFactory
@@ -108,6 +110,14 @@ def deleted(template: str) -> OutgoingMail:
     return last(template)
 
 
+def much(template: str) -> OutgoingMail:
+    link = link_of(granted(person(), dataset()))
+    file = open_file(token_of(link), link.release.archives.latest("pk").name)
+    with override_settings(DAILY_BYTES=3 * file.size):
+        issue_download(file, address="2001:db8:85a3:8d3:1319:8a2e:370:7348")
+    return last(template)
+
+
 # How a row of each mail comes to be; those of accounts' events are alike.
 MADE: dict[str, Callable[[str], OutgoingMail | None]] = {
     "account/email_confirmation": with_code,
@@ -122,6 +132,8 @@ MADE: dict[str, Callable[[str], OutgoingMail | None]] = {
     "access/declined": declined,
     "access/revoked": revoked,
     "access/ends": ends,
+    "access/much_requested": much,
+    "access/much_requested_maintainer": much,
 }
 
 

@@ -83,6 +83,13 @@ def filled() -> Whole:
     return person
 
 
+def key_of(table: str) -> str:
+    if table == "datasets_dailyusage":
+        # The person has one row of it.
+        return "grant_id"
+    return "pgh_id" if table.endswith("event") else "id"
+
+
 def row_of(person: Whole, table: str) -> int:
     """A row of the table about the person."""
     user = person.user
@@ -92,10 +99,11 @@ def row_of(person: Whole, table: str) -> int:
         "mfa_authenticator": f"user_id = {user.pk} AND type = 'recovery_codes'",
         "datasets_accessgrant": f"id = {person.grant.pk}",
         "datasets_accessgrantevent": f"pgh_obj_id = {person.grant.pk}",
+        "datasets_dailyusage": f"grant_id = {person.grant.pk}",
         "datasets_downloadlink": f"grant_id = {person.grant.pk}",
         "datasets_downloadrecord": f"id = {person.record.pk}",
     }
-    key = "pgh_id" if table.endswith("event") else "id"
+    key = key_of(table)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT max({key}) FROM {table} WHERE {about.get(table, f'user_id = {user.pk}')}")
         found: int = cursor.fetchone()[0]
@@ -116,6 +124,7 @@ def another(table: str, column: str, kind: str) -> tuple[Any, str]:
     mark, year = f"mark {table} {column}", 2049 if column == "ends_at" else 2019
     values = {
         "boolean": (None, ""),
+        "date": (f"{year}-03-04", f"{year}-03-04"),
         "inet": ("198.51.100.201", "198.51.100.201"),
         "jsonb": (json.dumps({"mark": mark}), mark),
         # An end is not before its beginning.
@@ -170,7 +179,7 @@ def test_my_data_has_no_secret() -> None:
 
 def change(table: str, column: str, row: int, value: Any) -> None:
     """Whatever triggers say: here it is only asked what the export reads."""
-    key = "pgh_id" if table.endswith("event") else "id"
+    key = key_of(table)
     new, values = ("%s", [value, row]) if value is not None else (f'NOT "{column}"', [row])
     with as_owner() as cursor:
         # A table with constraints that are still to be looked at cannot be altered.

@@ -9,6 +9,7 @@ from datasets.services.access.grants import (
     renew_grant,
     require_reason,
     revoke_grant,
+    set_daily_cap,
     sign_for_access,
     withdraw_request,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "require_reason",
     "resend_links",
     "revoke_grant",
+    "set_daily_cap",
     "sign_for_access",
     "standing_of",
     "standings_of",

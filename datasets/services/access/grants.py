@@ -28,6 +28,7 @@ ASKS_A_DAY = 5
 # A renewal that would gain less than this is a second click.
 RENEWAL_GAIN = timedelta(days=1)
 REASON_LENGTH = 2000
+MOST_DAILY_BYTES = 10**15
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,21 @@ def revoke_grant(grant: AccessGrant, *, by: User, reason: str) -> AccessGrant:
     grant.save(update_fields=["status", "reason", "revoked_at", "revoked_by"])
     revoke_links(grant)
     queue("access/revoked", user=grant.user, once=f"revoked:{grant.pk}", grant=grant.pk)
+    return grant
+
+
+@transaction.atomic
+def set_daily_cap(grant: AccessGrant, *, by: User, daily_bytes: int | None) -> AccessGrant:
+    """How many bytes a day may be asked for through a grant; None is as many as through any other. It holds from the
+    next request on, and the grant's history keeps who set it."""
+    grant = _locked_grant(grant)
+    if grant.status != AccessGrant.Status.ACTIVE:
+        raise MoveNotAllowed(_revoked(grant, by))
+    if daily_bytes is not None and not 0 < daily_bytes <= MOST_DAILY_BYTES:
+        raise MoveNotAllowed("Give more than 0 and at most 1,000 TB a day, or nothing for what everybody has.")
+    with pghistory.context(user=by.pk):
+        grant.daily_bytes = daily_bytes
+        grant.save(update_fields=["daily_bytes"])
     return grant
 
 

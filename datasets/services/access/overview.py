@@ -6,15 +6,19 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Exists, Max, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 from django_countries import countries
 
 from accounts.models import User
 from datasets.exceptions import MoveNotAllowed
-from datasets.models import AccessGrant, Archive, DownloadLink, DownloadRecord, Release
+from datasets.models import AccessGrant, Archive, DailyUsage, DownloadLink, DownloadRecord, Release
 from datasets.services.access.standings import AccessStanding, State, standings_of
 from datasets.services.downloads import issue_link
 from datasets.services.downloads.lists import Listing, commands_for
 from datasets.services.downloads.tokens import address_of
+
+# Less of a day's cap than this need not occupy anybody.
+TOLD_FROM = 0.1
 
 
 @dataclass(frozen=True)
@@ -41,17 +45,33 @@ class Fetched:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What was asked for today, where that is much of what a day allows."""
+
+    asked: int
+    cap: int
+
+    @property
+    def is_all(self) -> bool:
+        return self.asked >= self.cap
+
+
+@dataclass(frozen=True)
 class Section:
     standing: AccessStanding
     plates: list[Plate]
     fetched: list[Fetched]
+    usage: Usage | None = None
 
 
 def overview_of(user: User) -> list[Section]:
     standings = standings_of(user)
-    plates = _plates([standing.grant for standing in standings if standing.grant and _may_use(standing)])
-    fetched = _fetched(user)
-    return [Section(found, plates[found.dataset.pk], fetched[found.dataset.pk]) for found in standings]
+    usable = [standing.grant for standing in standings if standing.grant and _may_use(standing)]
+    plates, fetched, usage = _plates(usable), _fetched(user), _usage(usable)
+    return [
+        Section(found, plates[found.dataset.pk], fetched[found.dataset.pk], usage.get(found.dataset.pk))
+        for found in standings
+    ]
 
 
 def issue_missing_links(user: User) -> None:
@@ -100,6 +120,14 @@ def _plate(link: DownloadLink, archives: int, size: int) -> Plate:
     # The commands name the link and no file, so that no file need be read here.
     listing = Listing(release.dataset.slug, release.dataset.name, release.version, address, (), [])
     return Plate(link, address, archives, int(size), commands_for(listing))
+
+
+def _usage(grants: Iterable[AccessGrant]) -> dict[int, Usage]:
+    """By dataset, where more than TOLD_FROM of the day's cap was asked for."""
+    held = {grant.pk: grant for grant in grants}
+    today = DailyUsage.objects.filter(day=timezone.now().date(), grant__in=list(held))
+    usages = {held[row.grant_id].dataset_id: Usage(row.asked, held[row.grant_id].daily_cap) for row in today}
+    return {dataset: usage for dataset, usage in usages.items() if usage.asked > usage.cap * TOLD_FROM}
 
 
 def _fetched(user: User) -> dict[int, list[Fetched]]:

@@ -4,29 +4,33 @@ Plain SQL, because this is the one way that machines take thousands of times: on
 the archive, one writes the record. The rules are those of datasets.permissions, as everywhere.
 """
 
-from typing import NamedTuple
+from contextlib import nullcontext
+from typing import NamedTuple, cast
 from weakref import WeakSet
 
-from django.db import InterfaceError, InternalError, NotSupportedError, OperationalError, connection
+from django.db import InterfaceError, InternalError, NotSupportedError, OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 from psycopg2.errors import FeatureNotSupported, InvalidSqlStatementName, ReadOnlySqlTransaction
 
 from datasets.exceptions import FileUnknown, LinkUnknown
-from datasets.permissions import STANDING_COLUMNS, Standing, judge
+from datasets.permissions import STANDING_COLUMNS, Standing, judge, require_allowance
 from datasets.services.downloads.rates import require_rate
 from datasets.services.downloads.tokens import address_below, link_unknown, nonce_of
+from datasets.services.downloads.usage import RECORD, is_near_notice, notices_reached, tell_of_use
 from datasets.storage import bucket
 
 # Standing, then OpenLink's own columns, then those of the archive (all NULL when no file of this name is asked for).
 OPEN = f"""
-    SELECT {STANDING_COLUMNS}, l.status, l.ended_at, l.id, r.id,
+    SELECT {STANDING_COLUMNS}, l.status, l.ended_at, g.daily_bytes, coalesce(today.asked, 0), l.id, r.id,
         a.id, a.key, a.version_id, a.etag, a.size
     FROM datasets_downloadlink l
     JOIN datasets_accessgrant g ON g.id = l.grant_id
     JOIN accounts_user u ON u.id = g.user_id
     JOIN datasets_release r ON r.id = l.release_id
     JOIN datasets_dataset d ON d.id = r.dataset_id AND d.id = g.dataset_id
+    LEFT JOIN datasets_dailyusage today
+        ON today.day = (%(now)s AT TIME ZONE 'UTC')::date AND today.grant_id = g.id
     LEFT JOIN datasets_archive a ON a.release_id = r.id AND a.name = %(name)s AND a.status = 'verified'
     WHERE l.nonce = %(nonce)s
 """  # noqa: S608 - constants of this package
@@ -35,12 +39,10 @@ STANDING_WIDTH = len(Standing._fields)
 PREPARE = f"""
     DEALLOCATE ALL;
     PREPARE open_link (bigint, text, timestamptz) AS {OPEN % {"nonce": "$1", "name": "$2", "now": "$3"}};
-    PREPARE record_download (bigint, bigint, bigint, timestamptz, inet, text, text) AS
-        INSERT INTO datasets_downloadrecord (link_id, archive_id, first_byte, issued_at, address, agent, country)
-        VALUES ($1, $2, $3, $4, $5, $6, $7);
-"""  # noqa: S608
+    PREPARE record_download (bigint, bigint, bigint, timestamptz, inet, text, text, bigint, bigint) AS {RECORD};
+"""
 EXECUTE_OPEN = "EXECUTE open_link (%s, %s, %s)"
-EXECUTE_RECORD = "EXECUTE record_download (%s, %s, %s, %s, %s, %s, %s)"
+EXECUTE_RECORD = "EXECUTE record_download (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
 # The connections that have done so.
 prepared: WeakSet[object] = WeakSet()
 
@@ -55,20 +57,34 @@ class OpenLink(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """One file that may be handed out through a link now."""
+    """One file that a link offers now."""
 
     link_id: int
+    grant_id: int
     archive_id: int
     name: str
     key: str
     version_id: str
     etag: str
     size: int
+    standing: Standing
+
+
+class Issued(NamedTuple):
+    """A presigned URL, and whether its request was the one at which people are told how much was asked for."""
+
+    url: str
+    is_told: bool
 
 
 def open_link(token: str) -> OpenLink:
     """The link of this token; a Refusal when there is none, or its owner may not download now."""
     return _open(token, None)[0]
+
+
+def require_status(token: str) -> None:
+    """Return when files of this link may be fetched now; otherwise the Refusal that a request for one would meet."""
+    require_allowance(open_link(token).standing, timezone.now())
 
 
 def open_file(token: str, name: str) -> Delivery:
@@ -77,7 +93,9 @@ def open_file(token: str, name: str) -> Delivery:
     if archive[0] is None:
         raise FileUnknown(file_unknown(link, name))
     archive_id, key, version_id, etag, size = archive
-    return Delivery(link.link_id, archive_id, name, key, version_id, etag, size)
+    # A link that passed the gate has a grant.
+    grant_id = cast(int, link.standing.grant_id)
+    return Delivery(link.link_id, grant_id, archive_id, name, key, version_id, etag, size, link.standing)
 
 
 def _open(token: str, name: str | None) -> tuple[OpenLink, tuple]:
@@ -141,14 +159,30 @@ def execute(cursor: CursorWrapper, statement: str, values: tuple) -> None:
 
 
 def issue_download(
-    delivery: Delivery, *, first_byte: int = 0, address: str | None = None, agent: str = "", country: str = ""
-) -> str:
-    """A presigned URL for this file; it leaves only when its record is committed."""
+    delivery: Delivery,
+    *,
+    first_byte: int = 0,
+    asked: int | None = None,
+    address: str | None = None,
+    agent: str = "",
+    country: str = "",
+) -> Issued:
+    """A presigned URL for this file; it leaves only when its record, and what it counts, are committed."""
+    now, standing = timezone.now(), delivery.standing
+    require_allowance(standing, now)
+    asked = delivery.size - first_byte if asked is None else asked
     url = bucket().presign(delivery.key, version_id=delivery.version_id, filename=delivery.name)
-    record = (delivery.link_id, delivery.archive_id, first_byte, timezone.now(), address, agent, country)
-    with connection.cursor() as cursor:
-        execute(cursor, EXECUTE_RECORD, record)
-    return url
+    record = (delivery.link_id, delivery.archive_id, first_byte, now, address, agent, country)
+    cap = standing.daily_cap
+    # The record, its count and the mails are one commit; others need no transaction for their one statement.
+    with transaction.atomic() if is_near_notice(standing.asked_today, asked, cap) else nullcontext():
+        with connection.cursor() as cursor:
+            execute(cursor, EXECUTE_RECORD, (*record, delivery.grant_id, asked))
+            counted = cursor.fetchone()
+        reached = notices_reached(counted[0] - asked, counted[0], cap) if counted else []
+        for notice in reached:
+            tell_of_use(delivery.grant_id, now.date(), notice)
+    return Issued(url, bool(reached))
 
 
 def file_unknown(link: OpenLink, name: str) -> str:

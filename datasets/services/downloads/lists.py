@@ -17,6 +17,7 @@ from django.template.loader import render_to_string
 
 from datasets.exceptions import FileUnknown
 from datasets.models import Archive, DownloadLink
+from datasets.permissions import site_address
 from datasets.services.downloads.delivery import OpenLink
 from datasets.services.downloads.tokens import address_below, token_of
 
@@ -147,7 +148,9 @@ def as_script(listing: Listing) -> str:
 
 
 def as_text(listing: Listing) -> str:
-    return rendered("get/listing.txt", {"listing": listing, "rows": text_rows(listing)})
+    return rendered(
+        "get/listing.txt", {"listing": listing, "rows": text_rows(listing), "replace_at": site_address("downloads")}
+    )
 
 
 def as_commands(listing: Listing) -> str:

@@ -1,0 +1,86 @@
+"""The catalogue's edition: another one after every commit that writes to it, and no writer waits for another."""
+
+from collections.abc import Callable
+from threading import Barrier
+
+import pytest
+from django.db import transaction
+
+from accounts.models import Agreement, AgreementVersion
+from datasets.models import Archive, CatalogueEdition, Dataset, Release
+from datasets.views.kept import edition
+from tests.factories import AgreementVersionFactory, ArchiveFactory, DatasetFactory, ReleaseFactory, UserFactory
+from tests.threads import at_once
+
+
+def delete_archive() -> None:
+    Archive.objects.filter(pk=ArchiveFactory(release__status="draft").pk).delete()
+
+
+WRITES: list[Callable[[], object]] = [
+    lambda: Dataset.objects.update(name="Another name"),
+    lambda: Release.objects.update(summary="Another summary"),
+    lambda: Archive.objects.update(coils="16"),
+    lambda: Agreement.objects.update(title="Another title"),
+    lambda: AgreementVersion.objects.update(urgent=True),
+    DatasetFactory,
+    ReleaseFactory,
+    AgreementVersionFactory,
+    delete_archive,
+    lambda: Release.objects.bulk_create(ReleaseFactory.build_batch(2, dataset=Dataset.objects.latest("pk"))),
+]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("write", WRITES)
+def test_every_way_of_writing_moves_it(write: Callable[[], object]) -> None:
+    ArchiveFactory(release__dataset__agreement=AgreementVersionFactory().agreement)
+    before = edition()
+    write()
+    assert edition() != before
+
+
+@pytest.mark.django_db
+def test_what_no_page_is_made_of_leaves_it() -> None:
+    ArchiveFactory()
+    before = edition()
+    UserFactory()
+    assert edition() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_moves_with_the_commit_and_a_rollback_leaves_it() -> None:
+    dataset = DatasetFactory()
+    before = edition()
+    seen = []
+    with transaction.atomic():
+        Dataset.objects.update(name="Another name")
+        seen += at_once([edition])
+    assert seen == [before]
+    after = edition()
+    assert after != before
+    with transaction.atomic():
+        Dataset.objects.filter(pk=dataset.pk).update(name="Yet another")
+        transaction.set_rollback(True)
+    assert edition() == after
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_write_at_once_do_not_wait_for_each_other_and_both_are_seen() -> None:
+    datasets = [DatasetFactory(), DatasetFactory()]
+    before = edition()
+    both_wrote = Barrier(2, timeout=10)
+
+    def write(dataset: Dataset) -> str:
+        with transaction.atomic():
+            Dataset.objects.filter(pk=dataset.pk).update(name="Another name")
+            both_wrote.wait()
+        return edition()
+
+    outcomes = at_once([lambda: write(datasets[0]), lambda: write(datasets[1])])
+    assert before not in outcomes
+    assert edition() in outcomes
+    assert CatalogueEdition.objects.count() == 2
+    Dataset.objects.update(name="And another")
+    assert edition() not in {before, *outcomes}
+    assert CatalogueEdition.objects.count() == 2
