@@ -11,7 +11,7 @@ from django.db import migrations
 ALLOWED = """
 CREATE FUNCTION public.forgets_only(was jsonb, becomes jsonb, emptied text[]) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT was - emptied = becomes - emptied AND NOT EXISTS (
+    SELECT was <> becomes AND was - emptied = becomes - emptied AND NOT EXISTS (
         SELECT FROM unnest(emptied) AS name
         WHERE becomes -> name IS DISTINCT FROM was -> name AND becomes -> name NOT IN ('""'::jsonb, 'null'::jsonb))
 $$;

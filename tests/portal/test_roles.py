@@ -17,14 +17,17 @@ from accounts.models.evidence import is_evidence
 from datasets.models import Dataset
 from portal.checks import check_role
 from portal.roles import ORDINARY, give_rights, rights_by_table
-from tests.factories import AccessRequestFactory, DatasetFactory, DownloadRecordFactory, granted
+from tests.access import offered, sign
+from tests.factories import AccessRequestFactory, DatasetFactory, DownloadRecordFactory, UserFactory, granted
 from tests.owner import application_url, as_owner, evidence_tables
+from tests.receipts import make_all_receipts
 
 TABLES = evidence_tables()
 MODELS = [model for model in apps.get_models() if is_evidence(model) and not model._meta.proxy and model._meta.managed]
 # Written out, so that none is lost by how they are found.
 KNOWN = {
     "accounts_agreementversionevent",
+    "accounts_receiptdocument",
     "accounts_signature",
     "datasets_accessgrantevent",
     "datasets_accessrequestevent",
@@ -86,6 +89,8 @@ def rows_in_every_table() -> None:
         link = granted()
         DownloadRecordFactory(link=link, archive=link.release.archives.get())
         AccessRequestFactory()
+        sign(UserFactory(), offered())
+        make_all_receipts()
 
 
 def test_evidence_is_what_it_is_known_to_be() -> None:
