@@ -10,7 +10,7 @@ from functools import partial
 
 from celery import Task, shared_task
 from django.conf import settings
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db import transaction
 from django.utils.module_loading import import_string
 from kombu.exceptions import OperationalError
@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from accounts.mail import deliver_due
 from accounts.models import OutgoingMail
+from accounts.rest import Rest
 from accounts.services import agreements, mails
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ HINT_SECONDS = 60
 # When a worker last ran the sweeper, for /readyz.
 SWEPT_KEY = "swept-at"
 
+# A request that caused several pieces of work waits once for a broker that is away.
+broker_rest = Rest()
 _swept: list[tuple[Callable[[], bool], Task]] = []
 
 
@@ -49,10 +52,15 @@ def hint(task: Task) -> None:
 
 
 def _publish(task: Task) -> None:
+    if not broker_rest.is_over():
+        return
     try:
         task.apply_async(expires=HINT_SECONDS, retry=False)
     except (OperationalError, RedisError, OSError) as error:
+        broker_rest.begin()
         logger.warning("hint not sent", extra={"task": task.name, "error": type(error).__name__})
+    else:
+        broker_rest.end()
 
 
 @swept_by(lambda: OutgoingMail.objects.due().exists())
@@ -67,7 +75,7 @@ def send_mails() -> None:
 def sweep() -> None:
     """Hint at every kind of work that is due or whose lease ran out."""
     try:
-        cache.set(SWEPT_KEY, time.time(), timeout=None)
+        caches["server"].set(SWEPT_KEY, time.time(), timeout=None)
     except RedisError as error:
         logger.warning("sweep not recorded", extra={"error": type(error).__name__})
     for is_due, task in _swept:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db import DatabaseError, connection
 from django.utils import timezone
 from redis.exceptions import RedisError
@@ -49,7 +49,7 @@ def ask_database() -> str:
 
 def ask_cache() -> str:
     try:
-        cache.set("readyz", "ok", timeout=60)
+        caches["server"].set("readyz", "ok", timeout=60)
     except RedisError:
         return "down"
     return "ok"
@@ -65,7 +65,7 @@ def ask_bucket() -> str:
 def ask_worker() -> str:
     """Beat, queue and worker at once: the sweeper runs only when all three do."""
     try:
-        swept_at = cache.get(SWEPT_KEY)
+        swept_at = caches["server"].get(SWEPT_KEY)
     except RedisError:
         return "unknown"
     return "ok" if swept_at is not None and time.time() - swept_at < WORKER_SECONDS else "silent"

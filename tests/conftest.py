@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from django.core.cache import cache, caches
 
+import portal.cache
+from accounts.tasks import broker_rest
 from tests.demo import Demo, running_demo
 from tests.stack import FOLDER
 
@@ -14,6 +16,8 @@ from tests.stack import FOLDER
 @pytest.fixture(autouse=True)
 def _empty_cache() -> None:
     """Rate limits, sessions and pages of one test do not reach the next; each worker has its own Valkey database."""
+    for rest in (portal.cache.rest, broker_rest):
+        rest.end()
     cache.clear()
     caches["pages"].clear()
 

@@ -96,13 +96,16 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {"default": env.db("DATABASE_URL", default="postgres:///portal")}
 DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": True}
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
+SHARED_CACHE = {
+    "LOCATION": REDIS_URL,
+    "KEY_PREFIX": "portal",
+    "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+}
 CACHES = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": REDIS_URL,
-        "KEY_PREFIX": "portal",
-        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
-    },
+    # Counts what is limited; while its server is away each process counts by itself, and no page fails.
+    "default": {"BACKEND": "portal.cache.PatientRedisCache", **SHARED_CACHE},
+    # The same server, for those who must know whether it answers.
+    "server": {"BACKEND": "django.core.cache.backends.redis.RedisCache", **SHARED_CACHE},
     # Rendered parts of public pages, in each process: nothing to be down, and nothing shared with other people's.
     "pages": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
@@ -186,7 +189,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/downloads/"
-SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+# In the database alone: a cache that was away and comes back would bring sessions back that have ended meanwhile.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = 14 * 86_400
 # Not in a cookie of their own: what a message says stays on the server.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"

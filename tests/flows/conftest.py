@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -61,21 +62,20 @@ class Offer:
         return [seen.range for seen in self.plan.seen]
 
 
-@pytest.fixture(scope="session")
-def portal(django_db_setup: None) -> Iterator[Portal]:
-    faulty = FaultyBucket(urlsplit(site.BUCKET_ENDPOINT_URL).port or 0)
+@contextmanager
+def site_of_the_tests(**names: str) -> Iterator[str]:
+    """gunicorn on the database of this worker of the tests, with these names in its environment; its address."""
     port = a_free_port()
     url = f"http://127.0.0.1:{port}"
     database = connection.settings_dict
     environment = clean_environment() | {
         "DATABASE_URL": "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**database),
-        "BUCKET_ENDPOINT_URL": faulty.url,
         "BUCKET_NAME": site.BUCKET_NAME,
         "REDIS_URL": site.REDIS_URL,
         "SITE_URL": url,
-        "SIGNED_LIFETIME": str(SIGNED_LIFETIME),
         "DJANGO_SETTINGS_MODULE": "portal.settings.testing",
         "PYTHONPATH": str(ROOT),
+        **names,
     }
     command = [sys.executable, "-m", "gunicorn", "portal.wsgi", f"--bind=127.0.0.1:{port}", "--threads=8"]
     process = subprocess.Popen(
@@ -87,10 +87,20 @@ def portal(django_db_setup: None) -> Iterator[Portal]:
     )
     try:
         wait_until(lambda: is_healthy(port), "The portal's start", 60)
-        yield Portal(url, faulty)
+        yield url
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def portal(django_db_setup: None) -> Iterator[Portal]:
+    faulty = FaultyBucket(urlsplit(site.BUCKET_ENDPOINT_URL).port or 0)
+    names = {"BUCKET_ENDPOINT_URL": faulty.url, "SIGNED_LIFETIME": str(SIGNED_LIFETIME)}
+    try:
+        with site_of_the_tests(**names) as url:
+            yield Portal(url, faulty)
+    finally:
         faulty.stop()
 
 
