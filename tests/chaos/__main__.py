@@ -104,7 +104,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1_000, help="how many processes are killed (default: 1,000)")
     parser.add_argument("--seed", type=int, default=None, help="of the dice that choose whom")
     parser.add_argument("--pace", type=float, default=1.2, help="mean seconds between kills (default: 1.2)")
-    parser.add_argument("--at-once", type=int, default=40, help="people on their way at once (default: 40)")
+    parser.add_argument("--at-once", type=int, default=16, help="people on their way at once (default: 16)")
     parser.add_argument("--patience", type=float, default=1_200, help="of a person, in seconds (default: 1,200)")
     parser.add_argument("--dir", type=Path, default=None, help="the folder of the site, which is then kept")
     options = parser.parse_args()

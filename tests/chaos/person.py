@@ -53,6 +53,7 @@ class Person:
         # What the site has answered for, and must therefore know.
         self.did: list[str] = []
         self.tried: set[str] = set()
+        self.has_typed_a_code = False
         self.troubles: Counter[str] = Counter()
 
     def begin(self) -> None:
@@ -87,19 +88,19 @@ class Person:
 
     def become_known(self) -> None:
         """Be signed in with a confirmed address, wherever the last try has left it."""
-        if not self.is_signed_in():
+        if not self.has_typed_a_code or not self.is_signed_in():
             self.get(SIGNUP)
             page = self.post(SIGNUP, answers(self.email))
             if CONFIRM not in page.address:
                 raise Trouble(f"the registration led to {urlsplit(page.address).path} ({page.status})")
             self.confirm()
-        if not self.is_signed_in():
-            raise Trouble("not signed in")
+            if not self.profile_opens():
+                raise Trouble("not signed in")
 
     def is_signed_in(self) -> bool:
         if self.profile_opens():
             return True
-        self.get(LOGIN)
+        # The sign-in page, to which the profile has led.
         # Refused unless the address is confirmed: then an answer was lost on its way.
         self.post(LOGIN, {"login": self.email, "password": PASSWORD})
         return self.profile_opens()
@@ -115,6 +116,7 @@ class Person:
             if not fresh:
                 time.sleep(0.5)
                 continue
+            self.has_typed_a_code = True
             page = self.post(CONFIRM, {"code": fresh[-1]})
             self.tried.add(fresh[-1])
             if CONFIRM not in page.address:
