@@ -1,26 +1,15 @@
-"""What a maintainer decides about mails."""
+"""What is done about mails that are old."""
 
-import logging
 from datetime import timedelta
 
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.exceptions import MoveNotAllowed
-from accounts.models import OutgoingMail, User
-
-logger = logging.getLogger(__name__)
+from accounts.models import OutgoingMail
 
 # From where and with what something about an account was changed: its mail said so.
 WHENCE = ("address", "agent")
 BLANKED_AT_ONCE = 1_000
-
-
-def retry_mail(mail: OutgoingMail, *, by: User) -> None:
-    """Put a mail that failed back to the queue; it is written anew, from what is true when it is sent."""
-    if not mail.retry():
-        raise MoveNotAllowed("It has not failed, so there is nothing to try again.")
-    logger.info("mail retried", extra={"mail": mail.pk, "by": by.pk})
 
 
 def blank_addresses() -> int:
