@@ -1,6 +1,6 @@
 """Background work of every kind: what waits, what failed and why, and trying it again."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -13,7 +13,7 @@ from accounts.models.work import Work
 from accounts.services.work import retry_work
 from accounts.tasks import hint, sweep
 
-CONSEQUENCE = "It goes back to the queue and is done anew, from what is true then. Three more deaths of a worker fail it."
+CONSEQUENCE = "It goes back to the queue and is done anew, from what is true then."
 
 
 def retry_of(kind: type[Work], consequence: str = CONSEQUENCE) -> Decision:
@@ -32,11 +32,11 @@ def retry_of(kind: type[Work], consequence: str = CONSEQUENCE) -> Decision:
 class WorkAdmin(ReadOnlyAdmin, DecidingAdmin):
     """The rows of one kind of work. A kind's own page adds what else its rows have."""
 
-    list_display: ClassVar[Any] = [
+    list_display = [
         *("__str__", "created_at", "how_far", "attempts", "deaths", "due_at", "finished_at", "why"),
     ]
-    list_filter: ClassVar[Any] = ["state"]
-    fields: ClassVar[Any] = ["how_far", "attempts", "deaths", "created_at", "due_at", "finished_at", "reason"]
+    list_filter = ["state"]
+    fields = ["how_far", "attempts", "deaths", "created_at", "due_at", "finished_at", "reason"]
     # What trying again means for this kind.
     consequence = CONSEQUENCE
 

@@ -15,16 +15,16 @@ from tests.chaos.place import Place
 
 # How likely each is. A part is killed as a whole, or one of the processes that it has started.
 VICTIMS = {
-    "web": 1,
-    "a process of web": 2,
-    "worker": 1,
-    "a process of worker": 2,
-    "beat": 1,
-    "valkey": 1,
-    "mailsink": 1,
-    "bucket": 1,
-    "postgres": 1,
-    "a backend of postgres": 1,
+    "web": 2,
+    "a process of web": 3,
+    "worker": 2,
+    "a process of worker": 5,
+    "beat": 2,
+    "valkey": 4,
+    "mailsink": 5,
+    "bucket": 4,
+    "postgres": 3,
+    "a backend of postgres": 3,
 }
 # Deaths of others leave a mail that is being sent alone.
 CARRIERS = ("worker", "mailsink", "postgres")
@@ -111,10 +111,12 @@ class Killer:
                 self.killed[victim] += 1
 
     def _kill(self, victim: str) -> bool:
-        """Whether there was somebody to kill: parts that are starting again have no record, or no children yet."""
+        """Whether there was somebody to kill: a part that has not answered yet since its last death is left alone."""
         part = victim.rpartition(" ")[2]
         pid = self.place.pids().get(part)
-        target = self._child(pid, part) if pid and " " in victim else pid
+        if pid is None or self.place.is_starting(part):
+            return False
+        target = self._child(pid, part) if " " in victim else pid
         if target is None:
             return False
         if part in CARRIERS:

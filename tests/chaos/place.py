@@ -36,6 +36,10 @@ class Place:
                 found[record.stem] = int(words[0])
         return found
 
+    def is_starting(self, part: str) -> bool:
+        kept = self.stack.supervisor.kept[part]
+        return kept.recovering or kept.again_at is not None
+
     def python(self, *arguments: str, read: str = "") -> str:
         """Run a module with the site's names and return what it prints; what it says besides goes to the terminal."""
         done = subprocess.run(

@@ -105,7 +105,7 @@ def rows(people: dict[str, list[str]]) -> Iterator[Line]:
     yield one_each("signature with its receipt mail", mails_of("agreement/receipt", "signature"), set(signatures))
     yield one_each("grant with its link mail", mails_of("access/link", "grant"), {pk for pk, _user in grants})
     if "receipt" in apps.get_app_config("accounts").models:
-        receipts = apps.get_app_config("accounts").get_model("receipt").objects.filter(state=Work.State.DONE)
+        receipts = apps.get_app_config("accounts").get_model("receipt")._default_manager.filter(state=Work.State.DONE)
         yield one_each(
             "signature with its stored receipt",
             Counter(receipts.values_list("signature_id", flat=True)),
