@@ -84,6 +84,7 @@ def ask_mail() -> str:
 def ask_work() -> str:
     """Which kinds of work are late, or have failed and wait for a maintainer; why is told in the admin alone."""
     try:
+        connection.ensure_connection()
         words = [word for kind in kinds_of_work() if kind is not OutgoingMail for word in _words_of(kind)]
     except DatabaseError:
         return "unknown"

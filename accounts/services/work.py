@@ -72,7 +72,7 @@ def standing_of(kind: type[Work]) -> Standing:
         running=_counted(rows.running()),
         failed=_counted(failed),
         due_since=rows.due().order_by("due_at").values_list("due_at", flat=True).first(),
-        newest_failures=list(failed.only("pk", "reason", "attempts", "finished_at")[:TOLD]),
+        newest_failures=list(failed[:TOLD]),
     )
 
 

@@ -32,11 +32,13 @@ class Run:
         self.options = options
         self.people = [Person(site, number, patience=options.patience) for number in range(options.people)]
         self.gave_up: list[str] = []
+        self.arrived = 0
         self.ended = threading.Event()
 
     def go(self) -> dict[str, Any]:
         self.killer.start()
-        threading.Thread(target=self.report, name="report", daemon=True).start()
+        for task in (self.report, self.watch):
+            threading.Thread(target=task, name=task.__name__, daemon=True).start()
         with ThreadPoolExecutor(max_workers=self.options.at_once) as pool:
             list(pool.map(self.send_off, range(self.options.people)))
         self.killer.thread.join()
@@ -62,6 +64,20 @@ class Run:
         except GaveUp as why:
             self.gave_up.append(str(why))
             say(f"Given up: {why}")
+        self.arrived += 1
+        self.pace_the_kills()
+
+    def pace_the_kills(self) -> None:
+        """Not before the people: the kills wait while as many as are on their way at once could not come."""
+        behind = self.killer.share * len(self.people) - self.arrived
+        if behind > self.options.at_once:
+            self.killer.may_go_on.clear()
+        else:
+            self.killer.may_go_on.set()
+
+    def watch(self) -> None:
+        while not self.ended.wait(0.5):
+            self.pace_the_kills()
 
     def report(self) -> None:
         while not self.ended.wait(REPORT_SECONDS):

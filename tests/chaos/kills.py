@@ -92,6 +92,9 @@ class Killer:
         self.pace = pace
         self.dice = dice
         self.killed: Counter[str] = Counter()
+        # Cleared while the people are behind: the kills are to meet all of them, not the first ones alone.
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
         self.under_way = UnderWay(place.environment["DATABASE_URL"])
         self.thread = threading.Thread(target=self._run, name="killer", daemon=True)
 
@@ -106,6 +109,7 @@ class Killer:
     def _run(self) -> None:
         while self.killed.total() < self.wanted:
             time.sleep(self.dice.uniform(0.5, 1.5) * self.pace)
+            self.may_go_on.wait()
             victim = self.dice.choices(list(VICTIMS), weights=list(VICTIMS.values()))[0]
             if self._kill(victim):
                 self.killed[victim] += 1
