@@ -60,9 +60,9 @@ def section(kind: type[Work], user: Any) -> Section:
     rows = [
         (
             link_to(page, row.pk, row) if has_page else str(row),
+            short(row.reason),
             date_format(cast(Any, row.finished_at), "j M Y, H:i"),
             row.attempts,
-            short(row.reason),
         )
         for row in standing.newest_failures
     ]
@@ -79,7 +79,7 @@ def section(kind: type[Work], user: Any) -> Section:
         address=address,
         failures=Table(
             f"{title}: the newest that failed",
-            ("What", "When (UTC)", "Attempts", "Why"),
+            ("What", "Why", "When (UTC)", "Attempts"),
             rows,
             all_of_them=f"{address}?state__exact=failed" if address else "",
         ),

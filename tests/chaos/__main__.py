@@ -32,7 +32,7 @@ class Run:
         self.options = options
         self.people = [Person(site, number, patience=options.patience) for number in range(options.people)]
         self.gave_up: list[str] = []
-        self.arrived = 0
+        self.arrived: list[str] = []
         self.ended = threading.Event()
 
     def go(self) -> dict[str, Any]:
@@ -64,12 +64,11 @@ class Run:
         except GaveUp as why:
             self.gave_up.append(str(why))
             say(f"Given up: {why}")
-        self.arrived += 1
-        self.pace_the_kills()
+        self.arrived.append(person.email)
 
     def pace_the_kills(self) -> None:
         """Not before the people: the kills wait while as many as are on their way at once could not come."""
-        behind = self.killer.share * len(self.people) - self.arrived
+        behind = self.killer.share * len(self.people) - len(self.arrived)
         if behind > self.options.at_once:
             self.killer.may_go_on.clear()
         else:

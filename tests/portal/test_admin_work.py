@@ -44,7 +44,7 @@ def test_page_says_what_waits_since_when_what_runs_and_what_failed_and_why(clien
     mails(2, state="running", leased_until=timezone.now() + timedelta(minutes=1))
     failed(reason="550 no such user")
     _queries, page = read(client)
-    assert "waiting; the oldest is due for 3 hours" in page
+    assert "waiting; the oldest has been due for 3 hours" in page
     for state, number in (("waiting", 4), ("running", 2), ("failed", 1)):
         address = f"/admin/accounts/outgoingmail/?state__exact={state}"
         assert f'<a href="{address}" class="is-bad">{number}</a>' in page or f'<a href="{address}">{number}</a>' in page
