@@ -25,8 +25,9 @@ logger = logging.getLogger(__name__)
 
 # A run ends well before a stopping worker would be killed; what is left is hinted at again.
 RUN_SECONDS = 20
-# A hint that waited this long has been made again by the sweeper.
-HINT_SECONDS = 60
+# A hint that waited this long has been made again by the sweeper. The time is that of the server that hints, so it is
+# longer than clocks differ: to a worker whose clock goes ahead, every shorter-lived message would have run out.
+HINT_SECONDS = 1_800
 # When a worker last ran the sweeper, for /readyz.
 SWEPT_KEY = "swept-at"
 

@@ -4,7 +4,7 @@ The facts come from one SQL statement, so that they are of one moment; `judge` c
 status alone. What is refused carries the sentence that the person at the terminal reads.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.conf import settings
@@ -26,6 +26,9 @@ from datasets.exceptions import (
     ReleaseWithdrawn,
 )
 from datasets.models import Release
+
+# A grant given a moment ago by a server whose clock is ahead begins here, too.
+CLOCKS_DIFFER = timedelta(minutes=15)
 
 
 class Standing(NamedTuple):
@@ -125,7 +128,7 @@ def _judge_grant(standing: Standing, now: datetime) -> None:
         raise GrantMissing(grant_missing(standing))
     if standing.grant_status != "active":
         raise GrantRevoked(grant_revoked(standing))
-    if now < starts_at:
+    if now + CLOCKS_DIFFER < starts_at:
         raise GrantMissing(f"Your access to {standing.dataset_name} begins on {day_long(starts_at)}.")
     if ends_at <= now:
         raise GrantEnded(grant_ended(standing, ends_at))

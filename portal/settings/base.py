@@ -169,8 +169,8 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "portal.beat.PatientScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SCHEDULE = {
-    # A sweep that no worker took in time is of no use to the next one.
-    "sweep": {"task": "accounts.tasks.sweep", "schedule": schedule(10), "options": {"expires": 10}},
+    # Sweeps that no worker takes do not pile up for ever. For how long they live: see accounts.tasks.HINT_SECONDS.
+    "sweep": {"task": "accounts.tasks.sweep", "schedule": schedule(10), "options": {"expires": 1_800}},
     "require-agreements": {"task": "accounts.tasks.require_due_versions", "schedule": schedule(60)},
     "remind": {"task": "datasets.tasks.remind_of_ends", "schedule": schedule(3600)},
     "clear-sessions": {"task": "accounts.tasks.clear_sessions", "schedule": schedule(86_400)},

@@ -23,6 +23,7 @@ from tests.demo import a_free_port, clean_environment
 from tests.factories import ArchiveFactory, granted
 from tests.flows.faults import FaultyBucket, Plan
 from tests.flows.script import Script
+from tests.postroom import off
 from tests.waiting import wait_until
 
 # So short that every client that comes back late comes with an address that has expired.
@@ -63,8 +64,9 @@ class Offer:
 
 
 @contextmanager
-def site_of_the_tests(**names: str) -> Iterator[str]:
-    """gunicorn on the database of this worker of the tests, with these names in its environment; its address."""
+def site_of_the_tests(*, clock: float = 0, **names: str) -> Iterator[str]:
+    """gunicorn on the database of this worker of the tests, with these names in its environment and a clock that may be
+    wrong by some seconds; its address."""
     port = a_free_port()
     url = f"http://127.0.0.1:{port}"
     database = connection.settings_dict
@@ -79,7 +81,7 @@ def site_of_the_tests(**names: str) -> Iterator[str]:
     }
     command = [sys.executable, "-m", "gunicorn", "portal.wsgi", f"--bind=127.0.0.1:{port}", "--threads=8"]
     process = subprocess.Popen(
-        [*command, "--worker-class=gthread", "--no-control-socket"],
+        [*off(clock, command), "--worker-class=gthread", "--no-control-socket"],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.DEVNULL,
