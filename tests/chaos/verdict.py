@@ -151,16 +151,20 @@ def work(settled: Settled) -> Iterator[Line]:
     yield Line("rows on which a worker died, mails tried again", f"{died}, {again}", holds=True)
 
 
+def judge(given: dict[str, Any]) -> list[Line]:
+    """All promises, for what the people did, what was delivered, which mails met a kill, and how the work settled."""
+    chain = examine_chain()
+    whole = Line("the chain of signatures is whole", f"{chain.count} records", chain.bad is None)
+    work_lines = work(Settled(**given["settled"]))
+    return [*rows(given["people"]), *deliveries(given["delivered"], given["met"]), *work_lines, whole]
+
+
 def main() -> None:
     given: dict[str, Any] = json.load(sys.stdin)
     if sys.argv[1:] == ["settle"]:
         print(json.dumps(asdict(settle())))
         return
-    settled = Settled(**given["settled"])
-    chain = examine_chain()
-    whole = Line("the chain of signatures is whole", f"{chain.count} records", chain.bad is None)
-    lines = [*rows(given["people"]), *deliveries(given["delivered"], given["met"]), *work(settled), whole]
-    print(json.dumps([asdict(line) for line in lines]))
+    print(json.dumps([asdict(line) for line in judge(given)]))
 
 
 if __name__ == "__main__":

@@ -98,9 +98,8 @@ def site_of_the_tests(*, clock: float = 0, **names: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def portal(django_db_setup: None) -> Iterator[Portal]:
     faulty = FaultyBucket(urlsplit(site.BUCKET_ENDPOINT_URL).port or 0)
-    names = {"BUCKET_ENDPOINT_URL": faulty.url, "SIGNED_LIFETIME": str(SIGNED_LIFETIME)}
     try:
-        with site_of_the_tests(**names) as url:
+        with site_of_the_tests(BUCKET_ENDPOINT_URL=faulty.url, SIGNED_LIFETIME=str(SIGNED_LIFETIME)) as url:
             yield Portal(url, faulty)
     finally:
         faulty.stop()

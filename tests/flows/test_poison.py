@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db.models import F
@@ -33,7 +34,7 @@ def killed(room: PostRoom) -> int:
     return room.workers[0].said().count("exited with 'signal 9 (SIGKILL)'")
 
 
-def queue_for(name: str, **keys: object) -> OutgoingMail:
+def queue_for(name: str, **keys: Any) -> OutgoingMail:
     mail = queue(NAME, to=f"{name}@example.org", **keys)
     hint(send_mails)
     assert mail is not None

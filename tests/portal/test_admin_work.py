@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -99,8 +100,7 @@ def test_work_that_is_not_there_or_not_theirs_is_nobodys(client: Client) -> None
 def test_who_may_only_look_finds_no_button(client: Client) -> None:
     failed()
     staff = with_second_factor(StaffFactory(is_superuser=False))
-    permission = type(staff).user_permissions.rel.model.objects.get(codename="view_outgoingmail")
-    staff.user_permissions.add(permission)
+    staff.user_permissions.add(Permission.objects.get(codename="view_outgoingmail"))
     let_in(client, staff)
     _queries, page = read(client)
     assert "550 no such user" in page
