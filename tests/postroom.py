@@ -67,9 +67,9 @@ class PostRoom:
         self.sink = Program("sink", [*python, "portal.embedded.mailsink", *options], folder, self.environment)
         celery = [*python, "celery", "-A", "portal.celery"]
         quiet = ["--concurrency=2", "--without-mingle", "--without-gossip", "--without-heartbeat"]
-        worker = [*off(clock, [*python, "celery", "-A", app]), "worker", *quiet]
+        start = [*off(clock, [*python, "celery", "-A", app]), "worker", *quiet]
         self.workers = [
-            Program(f"worker{n}", [*worker, f"--hostname=w{n}@%h"], folder, self.environment) for n in range(workers)
+            Program(f"worker{n}", [*start, f"--hostname=w{n}@%h"], folder, self.environment) for n in range(workers)
         ]
         self.beat = Program("beat", [*celery, "beat", "--pidfile="], folder, self.environment)
         wait_until(lambda: "ready on ports" in self.sink.said(), "The mail sink's start", 30)
