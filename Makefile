@@ -10,7 +10,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench fonts lock clean
+.PHONY: help demo test lint bench chaos fonts lock clean
 
 help: ## List what can be made
 	@echo "make demo [PORT=8000] [DEMO_DIR=.demo] starts the whole site. All of it:"
@@ -34,6 +34,9 @@ lint: .venv/installed ## Check style, types, layers, migrations, templates, depl
 
 bench: .venv/installed ## Measure as ratios in one run, also at size (ARGS="--share 0": without)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+chaos: .venv/installed ## Kill every part at random while people go the whole way (ARGS="--people 500 --kills 1000")
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 fonts: .venv/installed ## Fetch the faces of the site again
 	$(BIN)/python -m portal.embedded.fonts

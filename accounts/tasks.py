@@ -9,24 +9,28 @@ from collections.abc import Callable
 from functools import partial
 
 from celery import Task, shared_task
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db import transaction
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from accounts.mail import deliver_due
 from accounts.models import OutgoingMail, Receipt
+from accounts.rest import Rest
 from accounts.services import agreements, receipts, retention
 
 logger = logging.getLogger(__name__)
 
 # A run ends well before a stopping worker would be killed; what is left is hinted at again.
 RUN_SECONDS = 20
-# A hint that waited this long has been made again by the sweeper.
-HINT_SECONDS = 60
+# A hint that waited this long has been made again by the sweeper. The time is that of the server that hints, so it is
+# longer than clocks differ: to a worker whose clock goes ahead, every shorter-lived message would have run out.
+HINT_SECONDS = 1_800
 # When a worker last ran the sweeper, for /readyz.
 SWEPT_KEY = "swept-at"
 
+# A request that caused several pieces of work waits once for a broker that is away.
+broker_rest = Rest()
 _swept: list[tuple[Callable[[], bool], Task]] = []
 
 
@@ -47,10 +51,15 @@ def hint(task: Task) -> None:
 
 
 def _publish(task: Task) -> None:
+    if not broker_rest.is_over():
+        return
     try:
         task.apply_async(expires=HINT_SECONDS, retry=False)
     except (OperationalError, RedisError, OSError) as error:
+        broker_rest.begin()
         logger.warning("hint not sent", extra={"task": task.name, "error": type(error).__name__})
+    else:
+        broker_rest.end()
 
 
 @swept_by(lambda: OutgoingMail.objects.due().exists())
@@ -74,7 +83,7 @@ def make_receipts() -> None:
 def sweep() -> None:
     """Hint at every kind of work that is due or whose lease ran out."""
     try:
-        cache.set(SWEPT_KEY, time.time(), timeout=None)
+        caches["server"].set(SWEPT_KEY, time.time(), timeout=None)
     except RedisError as error:
         logger.warning("sweep not recorded", extra={"error": type(error).__name__})
     for is_due, task in _swept:

@@ -1,5 +1,6 @@
 """The admin's own site: who comes in and how, and what waits for a person."""
 
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -8,10 +9,13 @@ from django.contrib.auth.views import LogoutView, redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
-from django.urls import reverse
+from django.urls import path, reverse
+from django.utils.module_loading import import_string
 
 # Packages bring pages of their own, some of which show secrets: only those of the house are registered.
 HOUSE = ("accounts", "datasets", "portal")
+# By its name: it needs the pages that are registered here, so it can only be looked up after them.
+WORK_PAGE = "portal.work.work_page"
 # What is worked with most comes first.
 ORDER = ("datasets", "accounts", "auth", "admin")
 
@@ -37,6 +41,10 @@ class PortalAdminSite(admin.AdminSite):
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         apps = super().get_app_list(request, app_label)
         return sorted(apps, key=lambda app: ORDER.index(app["app_label"]))
+
+    def get_urls(self) -> list[Any]:
+        page = self.admin_view(partial(import_string(WORK_PAGE), self))
+        return [path("work/", page, name="work"), *super().get_urls()]
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """There is one way to sign in, with its limits and its second factor."""

@@ -1,12 +1,15 @@
 """Beat on every host, of which one sends: RedBeat, made to outlive the restarts of what it keeps its lock in."""
 
 import logging
+from datetime import timedelta
 from typing import Any
 
 from redbeat.schedulers import LUA_EXTEND_TO_SCRIPT, RedBeatScheduler, get_redis
 from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
+# So little that nobody misses it is no mistake of a clock.
+CLOCKS_DIFFER = timedelta(seconds=5)
 
 
 class PatientScheduler(RedBeatScheduler):
@@ -28,6 +31,7 @@ class PatientScheduler(RedBeatScheduler):
                 return self.max_interval
             if not self.written:
                 self.setup_schedule()
+            self._leave_the_future()
             return super().tick(*args, **kwargs)
         except RedisError as error:
             self._wait_for_redis(error)
@@ -49,6 +53,19 @@ class PatientScheduler(RedBeatScheduler):
         if lock.acquire():
             self.lock = lock
         return self.lock is not None
+
+    def _leave_the_future(self) -> None:
+        """What a beat whose clock was ahead has sent looks as if it had been sent later than now, and would not be sent
+        again until then."""
+        for name in self.app.redbeat_conf.schedule:
+            try:
+                entry = self.Entry.from_key(self.Entry.generate_key(self.app, name), app=self.app)
+            except KeyError:
+                # Lost in a restart; it is written again.
+                continue
+            if entry.last_run_at and entry.last_run_at > self.app.now() + CLOCKS_DIFFER:
+                logger.warning("beat has set its clock back", extra={"entry": name})
+                entry.reschedule()
 
     def _wait_for_redis(self, error: RedisError) -> None:
         self.lock, self.written = None, False

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db import DatabaseError, connection
 from django.utils import timezone
 from redis.exceptions import RedisError
 
 from accounts.models import OutgoingMail
+from accounts.models.work import Work, kinds_of_work
 from accounts.tasks import SWEPT_KEY
 from datasets.exceptions import PartDown
 from datasets.storage import bucket
@@ -23,19 +24,21 @@ PROBE_SECONDS = 3.0
 FRESH_SECONDS = 2.0
 # The sweeper runs every 10 s; a worker that is busy with one long task may be late.
 WORKER_SECONDS = 60
-# Mail that has been due for longer than this is late.
-MAIL_LATE = timedelta(minutes=15)
+# Mail, and other work, that has been due for longer than this is late.
+LATE = timedelta(minutes=15)
+# Parts that refuse no visitor: pages and downloads do not need them.
+BEHIND = {"mail", "work"}
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """A word for each part. Late mail is said but refuses no visitor: pages and downloads do not need it."""
+    """A word for each part. Late mail, and work that is late or failed, is said but refuses no visitor."""
 
     words: dict[str, str]
 
     @property
     def is_ready(self) -> bool:
-        return all(word == "ok" for part, word in self.words.items() if part != "mail")
+        return all(word == "ok" for part, word in self.words.items() if part not in BEHIND)
 
 
 def ask_database() -> str:
@@ -49,7 +52,7 @@ def ask_database() -> str:
 
 def ask_cache() -> str:
     try:
-        cache.set("readyz", "ok", timeout=60)
+        caches["server"].set("readyz", "ok", timeout=60)
     except RedisError:
         return "down"
     return "ok"
@@ -65,7 +68,7 @@ def ask_bucket() -> str:
 def ask_worker() -> str:
     """Beat, queue and worker at once: the sweeper runs only when all three do."""
     try:
-        swept_at = cache.get(SWEPT_KEY)
+        swept_at = caches["server"].get(SWEPT_KEY)
     except RedisError:
         return "unknown"
     return "ok" if swept_at is not None and time.time() - swept_at < WORKER_SECONDS else "silent"
@@ -73,9 +76,24 @@ def ask_worker() -> str:
 
 def ask_mail() -> str:
     try:
-        return "late" if OutgoingMail.objects.due(timezone.now() - MAIL_LATE).exists() else "ok"
+        return "late" if OutgoingMail.objects.due(timezone.now() - LATE).exists() else "ok"
     except DatabaseError:
         return "unknown"
+
+
+def ask_work() -> str:
+    """Which kinds of work are late, or have failed and wait for a maintainer; why is told in the admin alone."""
+    try:
+        connection.ensure_connection()
+        words = [word for kind in kinds_of_work() if kind is not OutgoingMail for word in _words_of(kind)]
+    except DatabaseError:
+        return "unknown"
+    return ", ".join(words) or "ok"
+
+
+def _words_of(kind: type[Work]) -> list[str]:
+    rows = {"late": kind.objects.due(timezone.now() - LATE), "failed": kind.objects.failed()}
+    return [f"{kind._meta.verbose_name} {word}" for word, found in rows.items() if found.exists()]
 
 
 class Probe:
@@ -124,7 +142,9 @@ class Panel:
             return self.last
 
 
-panel = Panel(database=ask_database, cache=ask_cache, bucket=ask_bucket, worker=ask_worker, mail=ask_mail)
+panel = Panel(
+    database=ask_database, cache=ask_cache, bucket=ask_bucket, worker=ask_worker, mail=ask_mail, work=ask_work
+)
 
 
 def readiness() -> Readiness:

@@ -8,6 +8,8 @@ import pytest
 from django.core.cache import cache, caches
 from playwright.sync_api import Browser
 
+import portal.cache
+from accounts.tasks import broker_rest
 from tests import owner
 from tests.chromium import chromium
 from tests.demo import Demo, running_demo
@@ -30,6 +32,8 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _empty_cache() -> None:
     """Rate limits, sessions and pages of one test do not reach the next; each worker has its own Valkey database."""
+    for rest in (portal.cache.rest, broker_rest):
+        rest.end()
     cache.clear()
     caches["pages"].clear()
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from portal.embedded import mailbox
 from portal.embedded.application import ROOT
@@ -49,9 +50,10 @@ class Program:
 
 
 class PostRoom:
-    """A mail sink, and as many workers as are asked for; beat makes them sweep."""
+    """A mail sink, and as many workers as are asked for, whose clocks may be wrong by some seconds; beat makes them
+    sweep."""
 
-    def __init__(self, folder: Path, *, workers: int) -> None:
+    def __init__(self, folder: Path, *, workers: int, clock: float = 0, app: str = "portal.celery") -> None:
         self.mails = folder / "mail"
         smtp, page = (choose_ports((name,), {})[name] for name in ("smtp", "page"))
         self.environment = clean_environment() | {
@@ -65,9 +67,9 @@ class PostRoom:
         self.sink = Program("sink", [*python, "portal.embedded.mailsink", *options], folder, self.environment)
         celery = [*python, "celery", "-A", "portal.celery"]
         quiet = ["--concurrency=2", "--without-mingle", "--without-gossip", "--without-heartbeat"]
+        start = [*off(clock, [*python, "celery", "-A", app]), "worker", *quiet]
         self.workers = [
-            Program(f"worker{n}", [*celery, "worker", *quiet, f"--hostname=w{n}@%h"], folder, self.environment)
-            for n in range(workers)
+            Program(f"worker{n}", [*start, f"--hostname=w{n}@%h"], folder, self.environment) for n in range(workers)
         ]
         self.beat = Program("beat", [*celery, "beat", "--pidfile="], folder, self.environment)
         wait_until(lambda: "ready on ports" in self.sink.said(), "The mail sink's start", 30)
@@ -86,9 +88,15 @@ class PostRoom:
             program.stop()
 
 
+def off(seconds: float, command: Sequence[str]) -> list[str]:
+    """The same command on a server whose clock is wrong by so many seconds."""
+    python, flag, *module = command
+    return [python, flag, "tests.flows.wrong_clock", str(seconds), *module] if seconds else list(command)
+
+
 @contextmanager
-def post_room(folder: Path, *, workers: int) -> Iterator[PostRoom]:
-    room = PostRoom(folder, workers=workers)
+def post_room(folder: Path, *, workers: int, **options: Any) -> Iterator[PostRoom]:
+    room = PostRoom(folder, workers=workers, **options)
     try:
         yield room
     finally:

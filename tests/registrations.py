@@ -9,26 +9,17 @@ from django.urls import reverse
 
 from accounts.mail.letters import letter
 from accounts.models import OutgoingMail
+from tests.answers import ANSWERS as ANSWERS
+from tests.answers import CONFIRM as CONFIRM
+from tests.answers import LOGIN as LOGIN
+from tests.answers import PASSWORD as PASSWORD
+from tests.answers import SIGNUP as SIGNUP
+from tests.answers import answers as answers
 from tests.letters import parsed, text_of, wire
 
-SIGNUP = "/accounts/signup/"
-CONFIRM = "/accounts/confirm-email/"
-LOGIN = "/accounts/login/"
 RESET = "/accounts/password/reset/"
 RESET_CODE = "/accounts/password/reset/confirm/"
 RESET_PASSWORD = "/accounts/password/reset/complete/"
-PASSWORD = "correct horse battery staple"
-ANSWERS = {
-    "name": "Quiet Reader",
-    "institution": "Accra Institute of Imaging",
-    "country": "GH",
-    "position": "doctoral",
-    "research_purpose": "Where do reconstructions of undersampled knees fail, and can their own uncertainty tell? " * 2,
-}
-
-
-def answers(email: str = "quiet@example.org", **others: str) -> dict[str, str]:
-    return {"email": email, **ANSWERS, "password1": PASSWORD, **others}
 
 
 def register(client: Client, email: str = "quiet@example.org", **others: str) -> Any:

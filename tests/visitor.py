@@ -9,8 +9,8 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, Request, build_opener
 
+from tests.answers import CONFIRM, SIGNUP, answers
 from tests.demo import Demo
-from tests.registrations import CONFIRM, SIGNUP, answers
 
 
 class Page(NamedTuple):

@@ -3,26 +3,12 @@
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils.safestring import SafeString
 
-from accounts.admin.decisions import DecidingAdmin, Decision
 from accounts.admin.lists import SelectFilter, period
-from accounts.admin.marks import short, state
-from accounts.admin.pages import ReadOnlyAdmin
+from accounts.admin.marks import short
+from accounts.admin.work import WorkAdmin
 from accounts.mail.outbox import RENDERERS
 from accounts.models import OutgoingMail
-from accounts.services.mails import retry_mail
-
-RETRY = Decision(
-    name="retry",
-    title="Try again",
-    consequence="The mails go back to the queue and are written anew from what is true then. "
-    "One that has nothing to say any more is not sent.",
-    service=retry_mail,
-    done="{row} waits to be sent.",
-    permission="accounts.change_outgoingmail",
-    is_open=lambda mail: mail.state == OutgoingMail.State.FAILED,
-)
 
 
 class TemplateFilter(SelectFilter):
@@ -34,13 +20,16 @@ class TemplateFilter(SelectFilter):
 
 
 @admin.register(OutgoingMail)
-class OutgoingMailAdmin(ReadOnlyAdmin, DecidingAdmin):
+class OutgoingMailAdmin(WorkAdmin):
     list_display = ["created_at", "template", "to", "how_far", "attempts", "due_at", "finished_at", "why"]
     list_filter = ["state", period("created_at", "made"), TemplateFilter]
     search_fields = ["to"]
     search_help_text = "The beginning of the address, or beginnings of words of the person's name or institution"
     linked_by = ["user__id__exact"]
-    decisions = [RETRY]
+    consequence = (
+        "The mails go back to the queue and are written anew from what is true then. "
+        "One that has nothing to say any more is not sent."
+    )
     fields = [
         *("template", "to", "user", "how_far", "attempts", "deaths"),
         *("created_at", "due_at", "finished_at", "give_up_at", "reason"),
@@ -49,13 +38,5 @@ class OutgoingMailAdmin(ReadOnlyAdmin, DecidingAdmin):
     def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
         return queryset.filter(Q(to__startswith=term.lower()) | Q(user__in=self.people(request, term)))
 
-    def describe(self, row: OutgoingMail) -> list[str]:
+    def describe(self, row: OutgoingMail) -> list[str]:  # type: ignore[override]
         return [row.template, row.to, short(row.reason)]
-
-    @admin.display(description="state")
-    def how_far(self, row: OutgoingMail) -> SafeString:
-        return state(row.state)
-
-    @admin.display(description="reason")
-    def why(self, row: OutgoingMail) -> str:
-        return short(row.reason)

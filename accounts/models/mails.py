@@ -2,11 +2,10 @@
 
 import uuid
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -49,8 +48,7 @@ class OutgoingMail(Work):
         verbose_name = "mail"
         indexes = [
             *Work.Meta.indexes,
-            # What a maintainer looks for: what failed, what went to an address, what went on a day.
-            models.Index(fields=["id"], condition=Q(state="failed"), name="mail_failed"),
+            # What a maintainer looks for: what went to an address, what went on a day.
             models.Index(fields=["to"], opclasses=["varchar_pattern_ops"], name="mail_to"),
             models.Index(fields=["template", "id"], name="mail_template"),
             models.Index(fields=["created_at"], name="mail_created"),
@@ -71,9 +69,7 @@ class OutgoingMail(Work):
         type(self).objects.filter(pk=self.pk).exclude(state=self.State.DONE).update(**facts)
         self.state, self.reason, self.leased_until = self.State.DONE, "", None
 
-    def retry(self) -> bool:
+    @classmethod
+    def fresh_start(cls) -> dict[str, Any]:
         """A mail that failed is sent again, with patience anew."""
-        again = super().retry()
-        if again:
-            type(self).objects.filter(pk=self.pk).update(give_up_at=end_of_patience())
-        return again
+        return {**super().fresh_start(), "give_up_at": end_of_patience()}

@@ -12,6 +12,7 @@ import random
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+from django.apps import apps
 from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -36,8 +37,21 @@ class WorkQuerySet(models.QuerySet[Row], Generic[Row]):
         # The first condition is the index's own, word for word.
         return self.filter(state__in=Work.OPEN).filter(waiting | abandoned)
 
+    def waiting(self) -> Self:
+        return self._open(Work.State.WAITING)
+
+    def running(self) -> Self:
+        return self._open(Work.State.RUNNING)
+
+    def _open(self, state: str) -> Self:
+        return self.filter(state__in=Work.OPEN).filter(state=state)
+
     def failed(self) -> Self:
         return self.filter(state=Work.State.FAILED)
+
+    def retry_failed(self) -> int:
+        """Put all that failed back to the queue; how many there were."""
+        return self.failed().update(**self.model.fresh_start())
 
     def claim(self, *, lease: timedelta) -> Row | None:
         """Take the row that is due longest, committed before anything is done with it; None when none is due.
@@ -86,7 +100,9 @@ class Work(models.Model):
             models.CheckConstraint(condition=~Q(state="failed") | ~Q(reason=""), name="%(class)s_failed_with_reason"),
         ]
         indexes = [
-            models.Index(fields=["due_at"], condition=Q(state__in=("waiting", "running")), name="%(class)s_open")
+            models.Index(fields=["due_at"], condition=Q(state__in=("waiting", "running")), name="%(class)s_open"),
+            # What a maintainer looks at, newest first; there should be few.
+            models.Index(fields=["id"], condition=Q(state="failed"), name="%(class)s_failed"),
         ]
 
     def _begin(self, lease: timedelta) -> bool:
@@ -145,4 +161,14 @@ class Work(models.Model):
     def retry(self) -> bool:
         """Put a failed row back to the queue, as a maintainer's decision; False when it has not failed."""
         failed = type(self)._base_manager.filter(pk=self.pk, state=self.State.FAILED)
-        return failed.update(state=self.State.WAITING, deaths=0, due_at=Now(), finished_at=None) == 1
+        return failed.update(**self.fresh_start()) == 1
+
+    @classmethod
+    def fresh_start(cls) -> dict[str, Any]:
+        """What a row begins with when it is tried again."""
+        return {"state": cls.State.WAITING, "deaths": 0, "due_at": Now(), "finished_at": None}
+
+
+def kinds_of_work() -> list[type[Work]]:
+    """Every kind of work that the installed rooms have."""
+    return [model for model in apps.get_models() if issubclass(model, Work)]

@@ -6,13 +6,13 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from accounts.admin.lists import period
-from accounts.admin.marks import hash_groups, short, state
-from accounts.admin.pages import ReadOnlyAdmin
+from accounts.admin.marks import hash_groups
+from accounts.admin.work import WorkAdmin
 from datasets.models import EvidenceAnchor
 
 
 @admin.register(EvidenceAnchor)
-class EvidenceAnchorAdmin(ReadOnlyAdmin):
+class EvidenceAnchorAdmin(WorkAdmin):
     list_display = ["day", "how_far", "count", "short_head", "finished_at", "why"]
     list_filter = ["state", period("created_at", "planned")]
     fields = [
@@ -23,10 +23,6 @@ class EvidenceAnchorAdmin(ReadOnlyAdmin):
     def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
         return queryset.none()
 
-    @admin.display(description="state")
-    def how_far(self, row: EvidenceAnchor) -> SafeString:
-        return state(row.state)
-
     @admin.display(description="head")
     def short_head(self, row: EvidenceAnchor) -> str:
         return f"{row.head[:8]}…{row.head[-4:]}" if row.head else "–"
@@ -34,7 +30,3 @@ class EvidenceAnchorAdmin(ReadOnlyAdmin):
     @admin.display(description="hash of the last record")
     def whole_head(self, row: EvidenceAnchor) -> SafeString | str:
         return hash_groups(row.head) if row.head else "–"
-
-    @admin.display(description="reason")
-    def why(self, row: EvidenceAnchor) -> str:
-        return short(row.reason)

@@ -9,12 +9,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from accounts.admin.decisions import told_before
 from accounts.admin.lists import period
-from accounts.admin.marks import link_to, short, state
-from accounts.admin.pages import ReadOnlyAdmin, Table, shown_below
+from accounts.admin.marks import link_to, state
+from accounts.admin.pages import Table, shown_below
+from accounts.admin.work import WorkAdmin
 from accounts.exceptions import MoveNotAllowed
 from accounts.models import AgreementVersion
 from accounts.services.agreements import planned_day
@@ -23,7 +23,7 @@ from datasets.services.notices import people_to_reach, reminder_day
 
 
 @admin.register(Notice)
-class NoticeAdmin(ReadOnlyAdmin):
+class NoticeAdmin(WorkAdmin):
     list_display = ["kind", "version", "how_far", "reached", "created_at", "due_at", "finished_at", "why"]
     list_select_related = ["version__agreement"]
     left_out = [f"version__{name}" for name in ("text", "summary", "changes", "statements")]
@@ -38,14 +38,6 @@ class NoticeAdmin(ReadOnlyAdmin):
 
     def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
         return queryset.filter(version__agreement__title__icontains=term)
-
-    @admin.display(description="state")
-    def how_far(self, row: Notice) -> SafeString:
-        return state(row.state)
-
-    @admin.display(description="reason")
-    def why(self, row: Notice) -> str:
-        return short(row.reason)
 
 
 def counted(people: int) -> str:

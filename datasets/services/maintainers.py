@@ -14,6 +14,7 @@ REVIEWERS = {
         "agreementversion": ["view"],
         "signature": ["view"],
         "outgoingmail": ["view", "change"],
+        "receipt": ["view", "change"],
     },
     "datasets": {
         "dataset": ["view"],
@@ -23,7 +24,7 @@ REVIEWERS = {
         "accessgrant": ["view", "change"],
         "downloadlink": ["view", "change"],
         "downloadrecord": ["view"],
-        "notice": ["view"],
+        "notice": ["view", "change"],
     },
 }
 # Who writes datasets, releases and agreements, and need not know who downloads them.

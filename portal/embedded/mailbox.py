@@ -41,14 +41,27 @@ def store(folder: Path, *, sender: str, recipients: Sequence[str], content: byte
     path = folder / f"{moment}-{secrets.token_hex(4)}.eml"
     envelope = f"Return-Path: <{_line(sender)}>\r\nX-Envelope-To: {_line(', '.join(recipients))}\r\n"
     new = folder / f".{path.name}.new"
-    with new.open("xb") as file:
-        file.write(envelope.encode(errors="replace") + content)
-        file.flush()
-        os.fsync(file.fileno())
-    # A link refuses what a rename would replace.
-    os.link(new, path)
-    new.unlink()
+    try:
+        with new.open("xb") as file:
+            file.write(envelope.encode(errors="replace") + content)
+            file.flush()
+            os.fsync(file.fileno())
+        # A link refuses what a rename would replace.
+        os.link(new, path)
+    finally:
+        # Also what a full disk took only a part of.
+        new.unlink(missing_ok=True)
+    _sync(folder)
     return path
+
+
+def _sync(folder: Path) -> None:
+    """Write down the folder itself, in which the file now stands."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _line(text: str) -> str:

@@ -7,6 +7,7 @@ SIGTERM refuses new sessions and lets those that are open finish the mail that t
 
 import argparse
 import asyncio
+import errno
 import logging
 import signal
 import sys
@@ -24,6 +25,7 @@ from portal.embedded.state import LOOPBACK
 MAIL_BYTES = 20_000_000
 # How long an open session may take to finish after SIGTERM.
 FINISH_SECONDS = 8
+FULL = (errno.ENOSPC, errno.EDQUOT)
 logger = logging.getLogger("mailsink")
 
 
@@ -40,6 +42,8 @@ class Keeper:
             path = mailbox.store(self.folder, sender=sender, recipients=recipients, content=content)
         except OSError as error:
             logger.error("not stored: %s", error)
+            if error.errno in FULL:
+                return "452 There is no room for the mail; try again later"
             return "451 The mail could not be stored; try again later"
         logger.info("stored %s", path.name)
         return f"250 OK {path.stem}"

@@ -38,7 +38,7 @@ class Stack:
 
     A second start in the same folder continues with its data. With a site_port, that port must be free. With
     durable=False the data need not outlive a loss of power, which makes tests faster. `say` is told what happens later:
-    a part that crashed, runs again or is given up.
+    a part that crashed, runs again or is given up; a patient stack gives none up.
     """
 
     def __init__(
@@ -48,13 +48,14 @@ class Stack:
         site_port: int | None = None,
         buckets: Sequence[str] = (BUCKET,),
         durable: bool = True,
+        patient: bool = False,
         say: Callable[[str], None] = quiet,
     ) -> None:
         self.folder = Folder(directory)
         self.site_port = site_port
         self.buckets = tuple(buckets)
         self.durable = durable
-        self.supervisor = Supervisor(self.folder.path, say)
+        self.supervisor = Supervisor(self.folder.path, say, patient=patient)
         self.ports: dict[str, int] = {}
         self.secrets: dict[str, str] = {}
 

@@ -17,9 +17,10 @@ LOOK_EVERY_SECONDS = 0.2
 class Kept:
     """A part that is being kept running, with what has happened to it."""
 
-    def __init__(self, part: Part, running: Running) -> None:
+    def __init__(self, part: Part, running: Running, *, patient: bool) -> None:
         self.part = part
         self.running = running
+        self.patient = patient
         self.crashes: deque[float] = deque(maxlen=CRASHES)
         self.again_at: float | None = None
         self.recovering = False
@@ -28,7 +29,9 @@ class Kept:
         self.watched = False
 
     def crashed_too_often(self) -> bool:
-        return len(self.crashes) == CRASHES and self.crashes[-1] - self.crashes[0] <= WITHIN_SECONDS
+        return (
+            not self.patient and len(self.crashes) == CRASHES and self.crashes[-1] - self.crashes[0] <= WITHIN_SECONDS
+        )
 
 
 class Supervisor:
@@ -36,11 +39,13 @@ class Supervisor:
 
     While the file `hold/NAME` exists that part is kept stopped: so a test, or a person, takes one part away for a time.
     On Linux a part ends when the thread that started it ends, so start() belongs in a thread that outlives the stack.
+    A patient one gives no part up, however often it crashes: where somebody kills them on purpose.
     """
 
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, say: Callable[[str], None], *, patient: bool = False) -> None:
         self.folder = folder
         self.say = say
+        self.patient = patient
         self.kept: dict[str, Kept] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -49,7 +54,7 @@ class Supervisor:
     def start(self, *parts: Part) -> None:
         """Start parts at the same time and return when all are ready; PartFailedError when one does not become so."""
         with self._lock:
-            started = [Kept(part, Running(part, self.folder)) for part in parts]
+            started = [Kept(part, Running(part, self.folder), patient=self.patient) for part in parts]
             self.kept |= {kept.part.name: kept for kept in started}
         for kept in started:
             kept.running.wait_until_ready()

@@ -99,13 +99,16 @@ DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True, "ATOMI
 DATABASE_ROLE = DATABASES["default"].get("USER", "")
 DATABASE_OWNER = env.db("DATABASE_OWNER_URL") if env.str("DATABASE_OWNER_URL", default="") else {}
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
+SHARED_CACHE = {
+    "LOCATION": REDIS_URL,
+    "KEY_PREFIX": "portal",
+    "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+}
 CACHES = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": REDIS_URL,
-        "KEY_PREFIX": "portal",
-        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
-    },
+    # Counts what is limited; while its server is away each process counts by itself, and no page fails.
+    "default": {"BACKEND": "portal.cache.PatientRedisCache", **SHARED_CACHE},
+    # The same server, for those who must know whether it answers.
+    "server": {"BACKEND": "django.core.cache.backends.redis.RedisCache", **SHARED_CACHE},
     # Rendered parts of public pages, in each process: nothing to be down, and nothing shared with other people's.
     "pages": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
@@ -177,8 +180,8 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "portal.beat.PatientScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SCHEDULE = {
-    # A sweep that no worker took in time is of no use to the next one.
-    "sweep": {"task": "accounts.tasks.sweep", "schedule": schedule(10), "options": {"expires": 10}},
+    # Sweeps that no worker takes do not pile up for ever. For how long they live: see accounts.tasks.HINT_SECONDS.
+    "sweep": {"task": "accounts.tasks.sweep", "schedule": schedule(10), "options": {"expires": 1_800}},
     "require-agreements": {"task": "accounts.tasks.require_due_versions", "schedule": schedule(60)},
     # Hourly, for a day that has its anchor is left alone, and one whose hour was missed is not.
     "anchor-evidence": {"task": "datasets.tasks.anchor_evidence", "schedule": schedule(3600)},
@@ -197,7 +200,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/downloads/"
-SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+# In the database alone: a cache that was away and comes back would bring sessions back that have ended meanwhile.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = 14 * 86_400
 # Not in a cookie of their own: what a message says stays on the server.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"

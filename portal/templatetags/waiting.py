@@ -16,15 +16,16 @@ from django.utils.timesince import timesince
 from accounts.admin.marks import country, link_to, short
 from accounts.admin.pages import Table
 from accounts.models import OutgoingMail
+from accounts.models.work import Work
+from accounts.services.work import LATE
 from datasets.models import AccessGrant, AccessRequest
+from portal.work import seen_by
 
 register = template.Library()
 
 # Rows of a table; its heading's number goes on, up to the second.
 LISTED, COUNTED = 10, 1_000
 SOON = timedelta(days=30)
-# A mail that is due for longer has met something that somebody should look at.
-LATE = timedelta(minutes=10)
 # A purpose shorter than this says little.
 SHORT_PURPOSE = 150
 
@@ -47,8 +48,14 @@ def waiting(user: Any) -> dict[str, Any]:
         parts.append(_grants())
     if user.has_perm("accounts.view_outgoingmail"):
         parts.append(_mails())
+    kinds = seen_by(user)
+    parts.append(([figure for kind in kinds if kind is not OutgoingMail for figure in _bad_work(kind)], []))
     figures = [figure for part, _tables in parts for figure in part]
-    return {"figures": figures, "tables": [table for _figures, part in parts for table in part]}
+    return {
+        "all_work": reverse("admin:work") if kinds else "",
+        "figures": figures,
+        "tables": [table for _figures, part in parts for table in part],
+    }
 
 
 def _requests() -> tuple[list[Figure], list[Table]]:
@@ -132,6 +139,19 @@ def _mails() -> tuple[list[Figure], list[Table]]:
     failed_ones = f"{address}?state__exact=failed"
     table = Table("Mails that failed", ("Mail", "To", "Made (UTC)", "Why"), rows, all_of_them=failed_ones)
     return figures, [table] if rows else []
+
+
+def _bad_work(kind: type[Work]) -> list[Figure]:
+    """A line for work that failed or is late; nothing while all goes well. Mails have lines of their own."""
+    one, many = kind._meta.verbose_name, kind._meta.verbose_name_plural
+    failed, late = kind.objects.failed(), kind.objects.due(timezone.now() - LATE)
+    figures = [(failed, f"{one} failed", f"{many} failed")]
+    figures.append((late, f"{one} is late by more than 10 minutes", f"{many} are late by more than 10 minutes"))
+    return [
+        _figure(rows, says, they_say, reverse("admin:work"), is_bad=True)
+        for rows, says, they_say in figures
+        if rows.exists()
+    ]
 
 
 def _figure(queryset: QuerySet, one: str, many: str, address: str, is_bad: bool = False) -> Figure:

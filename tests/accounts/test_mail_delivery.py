@@ -18,7 +18,7 @@ from pytest_django import Settings
 from accounts.exceptions import MoveNotAllowed
 from accounts.mail import Content, Courier, Obsolete, deliver_due, deliver_next, delivery, mint_code, queue, smtp
 from accounts.models import OutgoingMail
-from accounts.services.mails import retry_mail
+from accounts.services.work import retry_work
 from tests.factories import StaffFactory, UserFactory
 from tests.letters import NAME, plain, register
 from tests.mailserver import MailServer, mail_server
@@ -298,7 +298,7 @@ def test_failed_mail_is_sent_again_with_new_patience_when_a_maintainer_says_so(s
     server.rcpt = "550 Full"
     mail = queued(give_up_at=timezone.now())
     deliver_next()
-    retry_mail(mail, by=StaffFactory.create())
+    retry_work(mail, by=StaffFactory.create())
     server.rcpt = "450 Still full"
     assert deliver_next()
     assert outcome(mail) == ("waiting", "The mail server said 450: Still full")
@@ -307,7 +307,7 @@ def test_failed_mail_is_sent_again_with_new_patience_when_a_maintainer_says_so(s
 def test_only_a_failed_mail_is_tried_again(server: MailServer) -> None:
     mail = queued()
     with pytest.raises(MoveNotAllowed):
-        retry_mail(mail, by=StaffFactory.create())
+        retry_work(mail, by=StaffFactory.create())
 
 
 def test_neither_rows_nor_logs_hold_the_code_or_the_address(

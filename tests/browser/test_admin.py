@@ -71,6 +71,7 @@ def kinds_of_pages(request: AccessRequest) -> list[str]:
     lists = ["accounts_user", "datasets_downloadrecord", "datasets_accessrequest", "accounts_outgoingmail"]
     return [
         reverse("admin:index"),
+        reverse("admin:work"),
         reverse("admin:app_list", args=["datasets"]),
         *(reverse(f"admin:{name}_changelist") for name in lists),
         f"{reverse('admin:accounts_user_changelist')}?q=quiet&is_active__exact=1",

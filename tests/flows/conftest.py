@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from tests.factories import ArchiveFactory, granted
 from tests.flows.faults import FaultyBucket, Plan
 from tests.flows.script import Script
 from tests.owner import application_url
+from tests.postroom import off
 from tests.waiting import wait_until
 
 # So short that every client that comes back late comes with an address that has expired.
@@ -61,25 +63,25 @@ class Offer:
         return [seen.range for seen in self.plan.seen]
 
 
-@pytest.fixture(scope="session")
-def portal(django_db_setup: None) -> Iterator[Portal]:
-    faulty = FaultyBucket(urlsplit(site.BUCKET_ENDPOINT_URL).port or 0)
+@contextmanager
+def site_of_the_tests(*, clock: float = 0, **names: str) -> Iterator[str]:
+    """gunicorn on the database of this worker of the tests, with these names in its environment and a clock that may be
+    wrong by some seconds; its address."""
     port = a_free_port()
     url = f"http://127.0.0.1:{port}"
     environment = clean_environment() | {
         "DATABASE_URL": application_url(),
-        "BUCKET_ENDPOINT_URL": faulty.url,
         "BUCKET_NAME": site.BUCKET_NAME,
         "EVIDENCE_BUCKET_NAME": site.EVIDENCE_BUCKET_NAME,
         "REDIS_URL": site.REDIS_URL,
         "SITE_URL": url,
-        "SIGNED_LIFETIME": str(SIGNED_LIFETIME),
         "DJANGO_SETTINGS_MODULE": "portal.settings.testing",
         "PYTHONPATH": str(ROOT),
+        **names,
     }
     command = [sys.executable, "-m", "gunicorn", "portal.wsgi", f"--bind=127.0.0.1:{port}", "--threads=8"]
     process = subprocess.Popen(
-        [*command, "--worker-class=gthread", "--no-control-socket"],
+        [*off(clock, command), "--worker-class=gthread", "--no-control-socket"],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.DEVNULL,
@@ -87,10 +89,19 @@ def portal(django_db_setup: None) -> Iterator[Portal]:
     )
     try:
         wait_until(lambda: is_healthy(port), "The portal's start", 60)
-        yield Portal(url, faulty)
+        yield url
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def portal(django_db_setup: None) -> Iterator[Portal]:
+    faulty = FaultyBucket(urlsplit(site.BUCKET_ENDPOINT_URL).port or 0)
+    try:
+        with site_of_the_tests(BUCKET_ENDPOINT_URL=faulty.url, SIGNED_LIFETIME=str(SIGNED_LIFETIME)) as url:
+            yield Portal(url, faulty)
+    finally:
         faulty.stop()
 
 

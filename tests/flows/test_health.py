@@ -9,7 +9,7 @@ import pytest
 from tests.demo import Demo
 from tests.waiting import wait_until
 
-FINE = {"database": "ok", "cache": "ok", "bucket": "ok", "worker": "ok", "mail": "ok"}
+FINE = {"database": "ok", "cache": "ok", "bucket": "ok", "worker": "ok", "mail": "ok", "work": "ok"}
 
 
 class Health(NamedTuple):
@@ -35,7 +35,7 @@ def ask(demo: Demo, path: str = "/readyz") -> Health:
     [
         ("bucket", {"bucket": "down"}),
         ("valkey", {"cache": "down", "worker": "unknown"}),
-        ("postgres", {"database": "down", "mail": "unknown"}),
+        ("postgres", {"database": "down", "mail": "unknown", "work": "unknown"}),
     ],
 )
 def test_part_that_is_away_is_named_until_it_is_back(demo: Demo, part: str, words: dict[str, str]) -> None:

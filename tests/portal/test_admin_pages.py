@@ -19,7 +19,7 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from accounts.models import Agreement, AgreementVersion, OutgoingMail, Signature, User
+from accounts.models import Agreement, AgreementVersion, Deletion, OutgoingMail, Receipt, Signature, User
 from datasets.models import (
     AccessGrant,
     AccessRequest,
@@ -67,12 +67,22 @@ def make_anchors(number: int) -> None:
     EvidenceAnchor.objects.bulk_create([EvidenceAnchor(day=first + timedelta(days=each)) for each in range(number)])
 
 
+def make_receipts(number: int) -> None:
+    Receipt.objects.bulk_create([Receipt(signature=row) for row in factories.SignatureFactory.create_batch(number)])
+
+
+def make_deletions(number: int) -> None:
+    Deletion.objects.bulk_create([Deletion(user=user) for user in factories.UserFactory.create_batch(number)])
+
+
 MAKERS: dict[type[Model], Callable[[int], Any]] = {
     User: factories.UserFactory.create_batch,
     Agreement: factories.AgreementFactory.create_batch,
     AgreementVersion: factories.AgreementVersionFactory.create_batch,
     Signature: factories.SignatureFactory.create_batch,
     OutgoingMail: make_mails,
+    Receipt: make_receipts,
+    Deletion: make_deletions,
     LogEntry: make_log,
     Group: make_groups,
     Dataset: factories.DatasetFactory.create_batch,

@@ -182,7 +182,7 @@ WAYS = {
     f"accounts/signature/?q={digest('record')}": "accounts_signature_record_hash",
     f"accounts/signature/?signed_at_from={DAY}&signed_at_until={DAY}": "signature_signed",
     "accounts/outgoingmail/?q=person77": "mail_to",
-    "accounts/outgoingmail/?state__exact=failed": "mail_failed",
+    "accounts/outgoingmail/?state__exact=failed": "outgoingmail_failed",
     "accounts/outgoingmail/?state__exact=waiting": "outgoingmail_open",
     "accounts/outgoingmail/?template=agreement/receipt": "mail_template",
     f"accounts/outgoingmail/?created_at_from={DAY}&created_at_until={DAY}": "mail_created",

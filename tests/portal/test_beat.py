@@ -1,10 +1,11 @@
 """Beat on several hosts, of which one sends."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import redis
+import time_machine
 from celery import Celery
 from celery.schedules import schedule
 from django.conf import settings
@@ -78,6 +79,19 @@ def test_lock_and_schedule_that_were_lost_in_a_restart_are_made_again(
     beat.tick()
     assert beat.sent == ["look", "look"]
     assert valkey.zcard("redbeat::schedule") == 1
+
+
+@pytest.mark.usefixtures("valkey")
+def test_beat_goes_on_when_the_one_before_it_had_a_clock_that_was_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=10)):
+        ahead = Beat(monkeypatch)
+        ahead.tick()
+        ahead.scheduler.close()
+    assert ahead.sent == ["look"]
+    beat = Beat(monkeypatch)
+    for _turn in range(2):
+        beat.tick()
+    assert beat.sent == ["look", "look"]
 
 
 def test_beat_starts_and_waits_while_nothing_answers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from datasets.exceptions import PartDown
 from portal import health
 from portal.health import Panel, panel
 
-FINE = {"database": "ok", "cache": "ok", "bucket": "ok", "worker": "ok", "mail": "ok"}
+FINE = {"database": "ok", "cache": "ok", "bucket": "ok", "worker": "ok", "mail": "ok", "work": "ok"}
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +89,10 @@ def test_database_that_is_down_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(DatabaseWrapper, "get_new_connection", down)
     answer = Client().get("/readyz")
-    assert (answer.status_code, answer.json()) == (503, FINE | {"database": "down", "mail": "unknown"})
+    assert (answer.status_code, answer.json()) == (
+        503,
+        FINE | {"database": "down", "mail": "unknown", "work": "unknown"},
+    )
 
 
 @pytest.mark.django_db(transaction=True)

@@ -66,6 +66,14 @@ def test_third_crash_within_a_minute_gives_the_part_up_and_leaves_the_others(par
     assert not parts.supervisor.kept["other"].running.ended()
 
 
+def test_patient_supervisor_gives_nothing_up(parts: Parts) -> None:
+    parts.supervisor.patient = True
+    parts.start("clock")
+    for _crash in range(4):
+        parts.crash("clock")
+    assert not [sentence for sentence in parts.said if "given up" in sentence]
+
+
 def test_part_that_cannot_start_is_refused_with_the_end_of_its_log(parts: Parts) -> None:
     part = Part(name="clock", command=["/bin/sh", "-c", "echo No spring >&2; exit 3"], ready=lambda: False)
     with pytest.raises(PartFailedError, match=r"clock ended with exit code 3\.\n[^\n]+\n +No spring"):
