@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -66,7 +67,7 @@ class TestWhatWasSigned:
         ],
     )
     def test_a_newer_version_is_named_and_what_it_asks(
-        self, facts: dict[str, object], words: str, client: Client, user: User, agreement: Agreement
+        self, facts: dict[str, Any], words: str, client: Client, user: User, agreement: Agreement
     ) -> None:
         SignatureFactory(user=user, version=version(agreement, 1))
         version(agreement, 2, **facts)
