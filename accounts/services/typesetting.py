@@ -19,7 +19,7 @@ from reportlab.lib.fonts import addMapping
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
-from reportlab.platypus import Flowable, HRFlowable, Paragraph, Table, TableStyle
+from reportlab.platypus import CondPageBreak, Flowable, HRFlowable, Paragraph, Table, TableStyle
 
 INK, RULE = HexColor("#1a1a1a"), HexColor("#b8b8b8")
 FACES = (("Vera", 0, 0), ("VeraBd", 1, 0), ("VeraIt", 0, 1), ("VeraBI", 1, 1))
@@ -28,6 +28,8 @@ FOLDER = Path(reportlab.__file__).parent / "fonts"
 INDENT, DEEPEST = 18, 8
 # A table with more columns is set as lines of text: no letter would fit into one.
 COLUMNS = 8
+# A heading begins the next page when less than this is left of one.
+ROOM = 60
 HEADINGS = {"h2": 13, "h3": 11, "h4": 10, "h5": 9.5, "h6": 9.5}
 WITHIN_LINES = {"abbr", "br", "code", "span"}
 INLINE = {"b": "b", "strong": "b", "i": "i", "em": "i"}
@@ -75,9 +77,7 @@ def heading(text: str, tag: str = "h2") -> Paragraph:
 
 def heading_style(tag: str) -> ParagraphStyle:
     size = HEADINGS[tag]
-    return ParagraphStyle(
-        tag, BODY, fontName="VeraBd", fontSize=size, leading=size * 1.35, spaceBefore=size * 0.8, keepWithNext=1
-    )
+    return ParagraphStyle(tag, BODY, fontName="VeraBd", fontSize=size, leading=size * 1.35, spaceBefore=size * 0.8)
 
 
 def table(rows: Sequence[Sequence[Flowable]], widths: Sequence[float], *, head: bool = False) -> Table:
@@ -204,6 +204,9 @@ class Setter(HTMLParser):
             return
         style = heading_style(self._heading) if self._heading else BODY
         placed = ParagraphStyle("placed", style, leftIndent=self._indent, bulletIndent=max(self._indent - INDENT, 0))
+        if self._heading:
+            # Not by keepWithNext, with which a heading that is longer than a page is tried for ever.
+            self.flow.append(CondPageBreak(ROOM))
         self.flow.append(Paragraph(markup, placed, bulletText=self._bullet or None))
         self._bullet = ""
 

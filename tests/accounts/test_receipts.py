@@ -149,8 +149,10 @@ class TestDocument:
             "a" * 3 + "\u0301" * 500 + " \U0001f600 \ue000 \u2028",
             "[x](javascript:alert(1)) ![picture](https://example.org/x.png) <https://example.org>",
             "999999999. far\n1. on",
+            "# " + "a heading longer than a page " * 600 + "\n\nAnd text.",
+            "## Heading\n\n" * 300,
         ],
-        ids=range(12),
+        ids=range(14),
     )
     def test_odd_texts_are_set_all_the_same(self, text: str) -> None:
         pdf = pdf_of(sign(AgreementVersionFactory(text=text)))
