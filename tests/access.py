@@ -49,6 +49,12 @@ def granted(user: User, dataset: Dataset) -> AccessGrant:
     return grant
 
 
+def disabled(grant: AccessGrant) -> AccessGrant:
+    """The same access of an account that is disabled."""
+    User.objects.filter(pk=grant.user_id).update(is_active=False)
+    return grant
+
+
 def link_of(grant: AccessGrant) -> DownloadLink:
     return grant.links.get(status=DownloadLink.Status.LIVE)
 

@@ -7,13 +7,11 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Sequence
-from importlib import import_module
 from urllib.parse import quote_plus
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
-from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import SESSION_KEY
 from django.contrib.contenttypes.models import ContentType
@@ -103,14 +101,13 @@ def forget_mails(user: User, addresses: Sequence[str]) -> None:
 
 
 def end_stored_sessions(user: User, addresses: Sequence[str]) -> None:
-    """In the database and in the cache; also those of a registration or a sign-in that was begun with an address of
+    """Also those of a registration or a sign-in that was begun with an address of
     theirs. Sessions are sealed, so each is opened: some seconds for a hundred thousand."""
-    store = import_module(settings.SESSION_ENGINE).SessionStore()
     for session in Session.objects.order_by("pk").iterator(chunk_size=1_000):
         held = session.get_decoded()
         text = json.dumps(held, default=str).lower()
         if held.get(SESSION_KEY) == str(user.pk) or any(address in text for address in addresses):
-            store.delete(session.pk)
+            session.delete()
 
 
 def forget_ways_in(user: User) -> None:

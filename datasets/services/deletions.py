@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 
-from redis.exceptions import RedisError
-
 from accounts.models import Deletion, User
 from accounts.services.deletions import forget_person, must_wait, record_written, repeat_deletion
 from accounts.services.work import work_through
@@ -42,8 +40,6 @@ def carry_out(deletion: Deletion) -> None:
             logger.info("account deleted", extra={"user": deletion.user_id, "deletion": deletion.pk})
     except BucketDown:
         deletion.postpone(reason="The evidence bucket does not answer.", base=SOON, ceiling=LATER)
-    except RedisError:
-        deletion.postpone(reason="The cache does not answer; it holds sessions.", base=SOON, ceiling=LATER)
 
 
 def write_down(deletion: Deletion) -> None:

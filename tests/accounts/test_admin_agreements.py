@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 from accounts.models import AgreementVersion
 from datasets.models import Notice
 from datasets.tasks import send_notices
-from tests.access import granted, offered, publish_next, set_end, sign
+from tests.access import disabled, granted, offered, publish_next, set_end, sign
 from tests.factories import AgreementFactory, AgreementVersionFactory, NoticeFactory, UserFactory
 from tests.maintainers import maintainer
 
@@ -195,7 +195,7 @@ def test_before_publishing_the_difference_and_who_is_mailed_are_told(client: Cli
     maintainer(client)
     dataset = offered()
     granted(UserFactory(), dataset)
-    granted(UserFactory(is_active=False), dataset)
+    disabled(granted(UserFactory(), dataset))
     text = AgreementVersion.objects.get().text.replace("Research only.", "Research <and> teaching only.")
     facts = {"agreement": dataset.agreement, "text": text}
 

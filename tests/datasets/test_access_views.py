@@ -442,7 +442,7 @@ class TestMyDownloads:
             set_end(granted_by_hand(user, reviewed()), -1)
         browser.get("/downloads/")
 
-        with django_assert_max_num_queries(14):
+        with django_assert_max_num_queries(15):
             browser.get("/downloads/")
 
     def test_nobody_sees_what_others_have(self, browser: Client) -> None:

@@ -2,16 +2,14 @@
 
 import json
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from celery import Task
 from django.conf import settings
-from django.core.cache import caches
+from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connection, transaction
 from django.test import Client, TestCase
 from django.utils import timezone
-from redis.exceptions import ConnectionError as NoConnection
 
 from accounts.exceptions import MoveNotAllowed
 from accounts.mail import deliver_next
@@ -80,13 +78,12 @@ class TestWhatRemains:
         assert not user.has_usable_password()
         assert not user.groups.exists()
 
-    def test_sessions_end_in_the_cache_as_well(self) -> None:
+    def test_sessions_end(self) -> None:
         person = whole_person()
-        key = f"django.contrib.sessions.cached_db{person.client.session.session_key}"
-        cache = caches[settings.SESSION_CACHE_ALIAS]
-        assert cache.get(key)
+        key = person.client.session.session_key
+        assert Session.objects.filter(pk=key).exists()
         deleted(person)
-        assert cache.get(key) is None
+        assert not Session.objects.filter(pk=key).exists()
 
     def test_nothing_is_left_to_decide_to_use_or_to_send(self) -> None:
         person = whole_person()
@@ -216,21 +213,6 @@ class TestWaiting:
         monkeypatch.undo()
         work(minutes=61)
         assert not User.objects.filter(email=EMAIL).exists()
-
-    def test_a_cache_that_is_away_is_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def away(*_args: Any, **_options: Any) -> None:
-            raise NoConnection("gone")
-
-        person = whole_person()
-        deletion = delete_account(person.user, by=StaffFactory(), reason="So.")
-        monkeypatch.setattr("django.core.cache.backends.redis.RedisCache.delete", away)
-        work(minutes=61)
-        deletion.refresh_from_db()
-        assert (deletion.state, deletion.deaths) == ("waiting", 0)
-        assert User.objects.filter(email=EMAIL).exists()
-        monkeypatch.undo()
-        work(minutes=61)
-        assert rows_that_mention(person.marks) == []
 
 
 class TestTask:

@@ -22,7 +22,7 @@ from datasets.services import notices
 from datasets.services.access import revoke_grant
 from datasets.services.notices import announce_versions, concern_of, people_to_reach, send_due_notices
 from datasets.tasks import send_notices
-from tests.access import granted, granted_by_hand, offered, publish_next, set_end, sign
+from tests.access import disabled, granted, granted_by_hand, offered, publish_next, set_end, sign
 from tests.factories import (
     AccessGrantFactory,
     AgreementFactory,
@@ -71,7 +71,7 @@ def mailed(template: str = "agreement/new_version") -> Counter[str]:
 class TestWhom:
     def test_everybody_whose_access_runs_and_who_has_not_signed(self, dataset: Dataset) -> None:
         [asked] = signers(dataset, 1)
-        granted(UserFactory(is_active=False), dataset)
+        disabled(granted(UserFactory(), dataset))
         set_end(granted(UserFactory(), dataset), -1)
         revoke_grant(granted(UserFactory(), dataset), by=StaffFactory(), reason="It was given by mistake.")
         granted(UserFactory(), offered())
