@@ -65,7 +65,9 @@ def web(environment: Mapping[str, str], port: int) -> Part:
 
 
 def a_worker_answers(broker: str) -> bool:
-    with Celery(broker=broker, set_as_current=False) as app:
+    # Without these it would try for ever to reach a broker that is away, and the supervisor with it.
+    options = {"socket_connect_timeout": 1, "socket_timeout": 2, "max_retries": 0}
+    with Celery(broker=broker, broker_transport_options=options, set_as_current=False) as app:
         try:
             return bool(app.control.ping(timeout=1, limit=1))
         except (OperationalError, RedisError, OSError):

@@ -25,8 +25,24 @@ class Kept:
         self.again_at: float | None = None
         self.recovering = False
         self.held = False
+        self._question: threading.Thread | None = None
+        self._answers = False
         # Not before it was ready for the first time, and no longer when it is given up.
         self.watched = False
+
+    def answers(self) -> bool:
+        """Whether the part is ready, as far as is known: it is asked in a thread of its own, because one part that does
+        not say must not keep the others from being started again."""
+        if self._question is not None and self._question.is_alive():
+            return False
+        answers, self._answers = self._answers, False
+        if not answers:
+            self._question = threading.Thread(target=self._ask, name=f"is {self.part.name} ready", daemon=True)
+            self._question.start()
+        return answers
+
+    def _ask(self) -> None:
+        self._answers = self.part.ready()
 
     def crashed_too_often(self) -> bool:
         return (
@@ -100,7 +116,7 @@ class Supervisor:
                 self._start_again(kept)
         elif kept.running.ended():
             self._note_crash(kept)
-        elif kept.recovering and kept.part.ready():
+        elif kept.recovering and kept.answers():
             kept.recovering = False
             self.say(f"{kept.part.name} runs again.")
 

@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from portal.embedded import postgres
+from portal.embedded.application import a_worker_answers
 from portal.embedded.errors import FolderInUseError, PortInUseError, StackError
 from portal.embedded.process import launched
 from portal.embedded.stack import Stack
@@ -256,3 +257,8 @@ def test_root_without_user_namespaces_is_told_what_to_do(monkeypatch: pytest.Mon
     )
     with pytest.raises(StackError, match=r"PostgreSQL does not run as root.+Start as another user, or from a folder"):
         Stack(tmp_path / "closed" / "stack").start()
+
+
+def test_asking_for_a_worker_ends_when_the_broker_is_away() -> None:
+    nobody = choose_ports(("nobody",), {})["nobody"]
+    assert not a_worker_answers(f"redis://127.0.0.1:{nobody}/0")

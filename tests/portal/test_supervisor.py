@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +73,25 @@ def test_patient_supervisor_gives_nothing_up(parts: Parts) -> None:
     for _crash in range(4):
         parts.crash("clock")
     assert not [sentence for sentence in parts.said if "given up" in sentence]
+
+
+def test_part_that_does_not_say_whether_it_is_ready_keeps_no_other_from_its_new_start(parts: Parts) -> None:
+    silent, asked = threading.Event(), []
+
+    def ready() -> bool:
+        # At its first start it answers.
+        asked.append(1)
+        return len(asked) == 1 or silent.wait(30)
+
+    parts.supervisor.start(Part(name="mute", command=["/bin/sleep", "600"], ready=ready))
+    parts.start("clock")
+    parts.crash("mute")
+    wait_until(lambda: len(asked) > 1, "The question")
+    parts.crash("clock")
+    assert wait_until(lambda: "clock runs again." in parts.said, "The return")
+    assert "mute runs again." not in parts.said
+    silent.set()
+    assert wait_until(lambda: "mute runs again." in parts.said, "The other's return")
 
 
 def test_part_that_cannot_start_is_refused_with_the_end_of_its_log(parts: Parts) -> None:
