@@ -92,6 +92,7 @@ class Killer:
         self.pace = pace
         self.dice = dice
         self.killed: Counter[str] = Counter()
+        self.last_at = time.monotonic()
         # Cleared while the people are behind: the kills are to meet all of them, not the first ones alone.
         self.may_go_on = threading.Event()
         self.may_go_on.set()
@@ -113,6 +114,7 @@ class Killer:
             victim = self.dice.choices(list(VICTIMS), weights=list(VICTIMS.values()))[0]
             if self._kill(victim):
                 self.killed[victim] += 1
+                self.last_at = time.monotonic()
 
     def _kill(self, victim: str) -> bool:
         """Whether there was somebody to kill: a part that has not answered yet since its last death is left alone."""

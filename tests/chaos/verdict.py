@@ -134,7 +134,7 @@ def deliveries(delivered: dict[str, int], met: dict[str, int]) -> Iterator[Line]
 
 def work(settled: Settled) -> Iterator[Line]:
     stuck = settled.longest_due > STUCK or bool(sum(settled.open.values()))
-    due = f"all done after {settled.seconds:.0f} s, the longest due for {settled.longest_due:.0f} s"
+    due = f"all done {settled.seconds:.0f} s after the last kill, the longest due for {settled.longest_due:.0f} s"
     yield Line("no row of work is stuck", f"{due}, open: {settled.open}", not stuck)
     failed = {
         f"{kind._meta.model_name} {pk}": reason
