@@ -15,11 +15,10 @@ import django
 
 django.setup()
 
-from django.apps import apps  # noqa: E402
 from django.db.models import F  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from accounts.models import OutgoingMail, Signature, User  # noqa: E402
+from accounts.models import OutgoingMail, ReceiptDocument, Signature, User  # noqa: E402
 from accounts.models.work import Work, kinds_of_work  # noqa: E402
 from accounts.services.evidence import examine_chain  # noqa: E402
 from datasets.models import AccessGrant, DownloadLink, DownloadRecord  # noqa: E402
@@ -100,13 +99,9 @@ def rows(people: dict[str, list[str]]) -> Iterator[Line]:
     yield one_each("grant with its live link", Counter(live), {pk for pk, _user in grants})
     yield one_each("signature with its receipt mail", mails_of("agreement/receipt", "signature"), set(signatures))
     yield one_each("grant with its link mail", mails_of("access/link", "grant"), {pk for pk, _user in grants})
-    if "receipt" in apps.get_app_config("accounts").models:
-        receipts = apps.get_app_config("accounts").get_model("receipt")._default_manager.filter(state=Work.State.DONE)
-        yield one_each(
-            "signature with its stored receipt",
-            Counter(receipts.values_list("signature_id", flat=True)),
-            set(signatures),
-        )
+    stored = ReceiptDocument.objects.filter(content__isnull=False, receipt__state=Work.State.DONE)
+    documents = Counter(stored.values_list("receipt__signature_id", flat=True))
+    yield one_each("signature with its stored receipt", documents, set(signatures))
     fetched = DownloadRecord.objects.values_list("link__grant__user__email", flat=True).distinct()
     unrecorded = set(finished) - set(fetched)
     yield Line(
