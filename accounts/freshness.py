@@ -5,12 +5,15 @@ sign-in itself counts as well, whichever way it went: so nobody who has just com
 """
 
 import time
+from urllib.parse import urlencode
 
 from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.login import get_authentication_records
 from allauth.core.exceptions import ReauthenticationRequired
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 
 KEY = "signed-in-at"
 
@@ -30,7 +33,12 @@ def can_show_again(request: HttpRequest) -> bool:
     return bool(get_adapter().get_reauthentication_methods(request.user))
 
 
-def ask_again() -> None:
-    """Leave the view: allauth's middleware keeps what was sent, asks for the password or a second factor, and then
-    goes on with the request as if nothing had been between."""
-    raise ReauthenticationRequired
+def ask_again(request: HttpRequest, *, back: str) -> HttpResponse:
+    """What is done in a session that was left open: nothing, before the person shows again who they are.
+
+    Leaves the view where the account has a password or a second factor: allauth's middleware keeps what was sent, asks
+    for one, and then goes on with the request as if nothing had been between. Who has neither signs in again and comes
+    back to the page that asked."""
+    if can_show_again(request):
+        raise ReauthenticationRequired
+    return redirect(f"{reverse('sign_in_again')}?{urlencode({'next': back})}")

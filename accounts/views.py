@@ -5,7 +5,6 @@ from email.utils import parseaddr
 from typing import Any
 
 from allauth.account import app_settings
-from allauth.account.decorators import reauthentication_required
 from allauth.account.internal.flows.email_verification_by_code import EMAIL_VERIFICATION_CODE_SESSION_KEY
 from allauth.account.internal.flows.signup import complete_signup
 from allauth.account.utils import get_next_redirect_url
@@ -33,6 +32,7 @@ from accounts.exceptions import MoveNotAllowed
 from accounts.forms.deletion import DeleteAccountForm
 from accounts.forms.kept import Kept, asked_resets, forget, keep, kept
 from accounts.forms.profile import ProfileForm, profile_of
+from accounts.freshness import ask_again, is_fresh
 from accounts.models import AgreementVersion, Signature, User
 from accounts.services.agreements import reasons_since
 from accounts.services.codes import CodePurpose, end_codes
@@ -173,12 +173,11 @@ def delete_account(request: Signed) -> HttpResponse:
     """What would be removed and what would stay; then, with a fresh proof of who asks, it begins."""
     form = DeleteAccountForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        return _delete_account(request)
+        return _delete_account(request) if is_fresh(request) else ask_again(request, back=request.path)
     signatures = Signature.objects.filter(user=request.user).count()
     return render(request, "accounts/delete.html", {"form": form, "signatures": signatures})
 
 
-@reauthentication_required
 def _delete_account(request: Signed) -> HttpResponse:
     try:
         delete_own_account(request.user)

@@ -1,7 +1,6 @@
 """The agreement: read by everybody, signed by who is signed in."""
 
 from typing import cast
-from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -13,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.address import client_address
 from accounts.exceptions import NameUnusable, StatementsMissing, VersionReplaced
-from accounts.freshness import ask_again, can_show_again, is_fresh
+from accounts.freshness import ask_again, is_fresh
 from accounts.models import AgreementVersion
 from accounts.services.agreements import current_version, reasons_since, rendered
 from accounts.services.differences import difference_between
@@ -47,16 +46,8 @@ def agreement_page(request: HttpRequest, slug: str) -> HttpResponseBase:
     if not form.is_valid():
         return show_agreement(request, dataset, version, form)
     if not is_fresh(request):
-        return show_again(request, dataset)
+        return ask_again(request, back=reverse("agreement", args=[dataset.slug]))
     return sign(cast(PersonalRequest, request), dataset, version, form)
-
-
-def show_again(request: HttpRequest, dataset: Dataset) -> HttpResponseBase:
-    """Nothing is signed in a session that was left open: first the person shows again who they are."""
-    if can_show_again(request):
-        ask_again()
-    address = reverse("agreement", args=[dataset.slug])
-    return redirect(f"{reverse('sign_in_again')}?{urlencode({'next': address})}")
 
 
 def sign(request: PersonalRequest, dataset: Dataset, version: AgreementVersion, form: SignForm) -> HttpResponseBase:

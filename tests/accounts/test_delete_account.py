@@ -6,6 +6,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
+from accounts.freshness import KEY
 from accounts.models import Deletion, OutgoingMail, User
 from tests.factories import PASSWORD, SignatureFactory, StaffFactory, UserFactory
 from tests.letters import text_of
@@ -40,6 +41,7 @@ def grown_old(client: Client) -> None:
     session[AUTHENTICATION_METHODS_SESSION_KEY] = [
         {**record, "at": record["at"] - 1_000} for record in session[AUTHENTICATION_METHODS_SESSION_KEY]
     ]
+    session.pop(KEY, None)
     session.save()
 
 
@@ -93,6 +95,19 @@ class TestOwnWish:
         assert done["Location"] == "/accounts/deleted/"
         assert Deletion.objects.get().user == quiet
         assert not is_signed_in(signed_in)
+
+    def test_who_has_neither_password_nor_factor_signs_in_again_first(self, client: Client, quiet: User) -> None:
+        """Somebody who comes in through a provider, at a browser that was left open."""
+        quiet.set_unusable_password()
+        quiet.save()
+        client.force_login(quiet)
+
+        answer = client.post(DELETE, {"sure": "on"})
+
+        assert answer["Location"] == "/accounts/sign-in-again/?next=%2Faccounts%2Fprofile%2Fdelete%2F"
+        assert not Deletion.objects.exists()
+        quiet.refresh_from_db()
+        assert quiet.is_active
 
     def test_strangers_are_led_to_sign_in(self, client: Client) -> None:
         for answer in (client.get(DELETE), client.post(DELETE, {"sure": "on"})):

@@ -18,6 +18,7 @@ from datasets.services.downloads import token_of
 from datasets.tasks import send_notices
 from tests.access import granted, link_of, offered
 from tests.factories import AgreementVersionFactory, StaffFactory, UserFactory
+from tests.sessions import signed_in
 
 pytestmark = pytest.mark.django_db
 TEXT = "# Terms\n\n## Use\n\nResearch only.\n"
@@ -30,8 +31,7 @@ class Reader:
         self.dataset = dataset
         self.user: User = UserFactory(name="Quiet Reader")
         self.link = link_of(granted(self.user, dataset))
-        self.browser = Client()
-        self.browser.force_login(self.user)
+        self.browser = signed_in(self.user)
         self.address = f"/get/{token_of(self.link)}/{self.link.release.archives.get().name}"
 
     def downloads(self) -> Any:

@@ -18,6 +18,7 @@ from tests.answers import CONFIRM, SIGNUP, answers
 from tests.factories import granted
 from tests.flows.conftest import site_of_the_tests
 from tests.flows.silence import Silence, nobody
+from tests.receipts import make_all_receipts
 from tests.registrations import newest_code
 from tests.visitor import Page, Visitor
 
@@ -83,6 +84,7 @@ def whole_way(url: str) -> None:
     guest.get("/accounts/login/")
     guest.post("/accounts/login/", {"login": EMAIL, "password": answers()["password1"]})
     assert guest.get("/accounts/profile/").address.endswith("/accounts/profile/")
+    make_all_receipts()
     assert set(OutgoingMail.objects.values_list("template", flat=True)) >= {"agreement/receipt", "access/link"}
 
 
