@@ -6,7 +6,8 @@ from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
-from django.test import override_settings
+from django.contrib.auth.models import Group
+from django.test import Client, override_settings
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -19,10 +20,12 @@ from datasets.models import Dataset, Notice
 from datasets.services.access import decline_request, revoke_grant
 from datasets.services.access.reminders import ends_on
 from datasets.services.downloads import issue_download, open_file, token_of
+from datasets.services.maintainers import create_maintainer_groups
 from datasets.services.notices import announce_versions, send_due_notices
 from tests.access import asked, granted, link_of, offered, publish_next, reviewed, sign
 from tests.factories import StaffFactory, UserFactory
 from tests.letters import parsed, text_of, wire
+from tests.maintainers import let_in, maintainer, with_second_factor
 from tests.receipts import make_all_receipts
 
 pytestmark = pytest.mark.django_db
@@ -118,6 +121,8 @@ def much(template: str) -> OutgoingMail:
     return last(template)
 
 
+MAILS = "/admin/accounts/outgoingmail/"
+CODES = {"account/email_confirmation", "account/email_confirmation_signup", "account/password_reset_code"}
 # How a row of each mail comes to be; those of accounts' events are alike.
 MADE: dict[str, Callable[[str], OutgoingMail | None]] = {
     "account/email_confirmation": with_code,
@@ -138,7 +143,7 @@ MADE: dict[str, Callable[[str], OutgoingMail | None]] = {
 
 
 @pytest.fixture(params=sorted(name for name in RENDERERS if not name.startswith("test/")))
-def made(request: pytest.FixtureRequest, settings: Settings) -> Letter:
+def row(request: pytest.FixtureRequest, settings: Settings) -> OutgoingMail:
     settings.SITE_URL = SITE
     template = request.param
     default = after_event if template.startswith("account/") else None
@@ -147,7 +152,34 @@ def made(request: pytest.FixtureRequest, settings: Settings) -> Letter:
     mail = make(template)
     assert mail is not None
     mail.created_at = timezone.now()
-    return letter(mail)
+    return mail
+
+
+@pytest.fixture
+def made(row: OutgoingMail) -> Letter:
+    return letter(row)
+
+
+def test_two_maintainers_who_read_its_row_learn_no_secret(row: OutgoingMail) -> None:
+    create_maintainer_groups()
+    boss, reviewer = Client(), Client()
+    maintainer(boss)
+    person = with_second_factor(StaffFactory(is_superuser=False))
+    person.groups.add(Group.objects.get(name="Reviewers"))
+    let_in(reviewer, person)
+    said = letter(row)
+    secrets = {
+        *re.findall(r"/get/([A-Za-z0-9_-]{33})", said.text),
+        *re.findall(r"^    (\d{6})$", said.text, re.MULTILINE),
+    }
+    secrets |= {str(value) for name, value in row.keys.items() if name == "nonce"}
+    assert secrets or row.template not in {"access/link", *CODES}
+
+    for browser in (boss, reviewer):
+        for address in (f"{MAILS}{row.pk}/change/", MAILS, "/admin/work/"):
+            page = browser.get(address)
+            assert page.status_code == 200, address
+            assert not [secret for secret in secrets if secret in page.content.decode()]
 
 
 class Page(HTMLParser):
