@@ -17,6 +17,10 @@ class Command(migrate.Command):
         "rights. Without DATABASE_OWNER_URL one role does both, which is for a developer's own machine."
     )
 
+    def get_check_kwargs(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The database is checked at the end, for what there is to complain of may just have been put right."""
+        return {**super().get_check_kwargs(options), "databases": []}
+
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
         only_looks = options["check_unapplied"] or options["plan"]
@@ -25,6 +29,8 @@ class Command(migrate.Command):
             super().handle(*args, **options)
             if role and role != settings.DATABASE_ROLE:
                 give_rights(settings.DATABASE_ROLE, connection)
+        if not options["skip_checks"]:
+            self.check(databases=[connection.alias])
 
 
 def the_role_that_changes_tables(connection: BaseDatabaseWrapper) -> str:
