@@ -17,7 +17,7 @@ class Command(migrate.Command):
         "rights. Without DATABASE_OWNER_URL one role does both, which is for a developer's own machine."
     )
 
-    def get_check_kwargs(self, options: dict[str, Any]) -> dict[str, Any]:
+    def get_check_kwargs(self, options: dict[str, Any]) -> dict[Any, Any]:
         """The database is checked at the end, for what there is to complain of may just have been put right."""
         return {**super().get_check_kwargs(options), "databases": []}
 
