@@ -180,8 +180,8 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "portal.beat.PatientScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SCHEDULE = {
-    # What no worker takes does not pile up for ever: it lives until the next one comes, and for no less time than clocks
-    # differ (accounts.tasks.HINT_SECONDS).
+    # What no worker takes does not pile up for ever: it lives until the next one comes, and for no less time than
+    # clocks differ (accounts.tasks.HINT_SECONDS).
     "sweep": {"task": "accounts.tasks.sweep", "schedule": schedule(10), "options": {"expires": 1_800}},
     "require-agreements": {
         "task": "accounts.tasks.require_due_versions",

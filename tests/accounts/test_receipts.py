@@ -312,7 +312,7 @@ class TestWork:
         """As after an upgrade: the mail that they had, and its word, may be gone."""
         signature = sign()
         then = signature.signed_at + timedelta(days=days)
-        monkeypatch.setattr(receipts.timezone, "now", lambda: then)
+        monkeypatch.setattr("django.utils.timezone.now", lambda: then)
 
         make_all_receipts()
 

@@ -49,7 +49,7 @@ def valkey() -> redis.Redis:
 
 @pytest.mark.parametrize("name", list(settings.CELERY_BEAT_SCHEDULE))
 def test_what_no_worker_takes_does_not_pile_up_and_outlives_the_difference_of_clocks(name: str) -> None:
-    entry = settings.CELERY_BEAT_SCHEDULE[name]
+    entry: dict[str, Any] = settings.CELERY_BEAT_SCHEDULE[name]
     seconds = entry["schedule"].run_every.total_seconds()
     assert entry["options"]["expires"] == max(seconds, HINT_SECONDS)
 
