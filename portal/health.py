@@ -24,7 +24,7 @@ PROBE_SECONDS = 3.0
 FRESH_SECONDS = 2.0
 # The sweeper runs every 10 s; a worker that is busy with one long task may be late.
 WORKER_SECONDS = 60
-# Mail, and other work, that has been due for longer than this is late.
+# Mail, and other work, that has been due for longer than this is late; so is work that is postponed again and again.
 LATE = timedelta(minutes=15)
 # Parts that refuse no visitor: pages and downloads do not need them.
 BEHIND = {"mail", "work"}
@@ -92,7 +92,7 @@ def ask_work() -> str:
 
 
 def _words_of(kind: type[Work]) -> list[str]:
-    rows = {"late": kind.objects.due(timezone.now() - LATE), "failed": kind.objects.failed()}
+    rows = {"late": kind.objects.late(LATE), "failed": kind.objects.failed()}
     return [f"{kind._meta.verbose_name} {word}" for word, found in rows.items() if found.exists()]
 
 

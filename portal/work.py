@@ -1,5 +1,6 @@
 """The admin's page of background work: how every kind of it stands, and trying again all that failed of one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -38,6 +39,7 @@ class Section:
     address: str
     """Of its list, if it has a page in the admin."""
     failures: Table
+    stuck: Table
     may_retry: bool
 
 
@@ -57,15 +59,18 @@ def section(kind: type[Work], user: Any) -> Section:
     standing = standing_of(kind)
     page = f"{kind._meta.app_label}_{kind._meta.model_name}"
     has_page = admin.site.is_registered(kind)
-    rows = [
-        (
-            link_to(page, row.pk, row) if has_page else str(row),
-            short(row.reason),
-            date_format(cast(Any, row.finished_at), "j M Y, H:i"),
-            row.attempts,
-        )
-        for row in standing.newest_failures
-    ]
+
+    def told(rows: Sequence[Work], moment: str) -> list[tuple[object, ...]]:
+        return [
+            (
+                link_to(page, row.pk, row) if has_page else str(row),
+                short(row.reason),
+                date_format(getattr(row, moment), "j M Y, H:i"),
+                row.attempts,
+            )
+            for row in rows
+        ]
+
     address = reverse(f"admin:{page}_changelist") if has_page else ""
     title = capfirst(str(kind._meta.verbose_name_plural))
     return Section(
@@ -80,8 +85,14 @@ def section(kind: type[Work], user: Any) -> Section:
         failures=Table(
             f"{title}: the newest that failed",
             ("What", "Why", "When (UTC)", "Attempts"),
-            rows,
+            told(standing.newest_failures, "finished_at"),
             all_of_them=f"{address}?state__exact=failed" if address else "",
+        ),
+        stuck=Table(
+            f"{title}: tried again and again",
+            ("What", "Why", "Next try (UTC)", "Attempts"),
+            told(standing.stuck, "due_at"),
+            all_of_them=f"{address}?state__exact=waiting" if address else "",
         ),
         may_retry=bool(standing.failed) and user.has_perm(_permission("change", kind)),
     )

@@ -20,6 +20,8 @@ def end_of_patience() -> datetime:
 
 
 class OutgoingMail(Work):
+    gives_up = True
+
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     template = models.CharField(max_length=80, editable=False)
     to = models.EmailField(max_length=254, editable=False)

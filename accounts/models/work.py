@@ -25,6 +25,10 @@ MAX_DEATHS = 3
 # How soon a row is tried again after a worker crashed on it.
 CRASH_BASE, CRASH_CEILING = timedelta(seconds=5), timedelta(minutes=5)
 
+# A row that was postponed so often, and waits since so long, is stuck: longer than anything is waited for on purpose (a
+# deletion waits an hour for its farewell, and looks every few seconds).
+STUCK_ATTEMPTS, STUCK_AGE = 5, timedelta(minutes=70)
+
 Row = TypeVar("Row", bound="Work")
 
 
@@ -36,6 +40,20 @@ class WorkQuerySet(models.QuerySet[Row], Generic[Row]):
         abandoned = Q(state=Work.State.RUNNING, leased_until__lte=moment)
         # The first condition is the index's own, word for word.
         return self.filter(state__in=Work.OPEN).filter(waiting | abandoned)
+
+    def stuck(self) -> Self:
+        """Rows that are postponed again and again: never due for long, so that nothing else would tell of them.
+
+        What goes on batch by batch is tried often as well, but has no reason. Work that gives up fails by itself."""
+        if self.model.gives_up:
+            return self.none()
+        made = timezone.now() - STUCK_AGE
+        tried = self.filter(state__in=Work.OPEN).filter(attempts__gte=STUCK_ATTEMPTS, created_at__lte=made)
+        return tried.exclude(reason="")
+
+    def late(self, by: timedelta) -> Self:
+        """Rows that nobody took for so long, and those that are stuck."""
+        return self.due(timezone.now() - by) | self.stuck()
 
     def waiting(self) -> Self:
         return self._open(Work.State.WAITING)
@@ -72,6 +90,8 @@ class Work(models.Model):
         FAILED = "failed", "failed"
 
     OPEN = (State.WAITING, State.RUNNING)
+    # Whether a row that is postponed for too long fails by itself.
+    gives_up: ClassVar[bool] = False
 
     state = models.CharField(max_length=10, choices=State, default=State.WAITING, editable=False)
     attempts = models.PositiveIntegerField(default=0, editable=False)

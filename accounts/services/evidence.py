@@ -107,7 +107,7 @@ def canonical(record: Mapping[str, Any]) -> bytes:
 def examine_chain(*, anchor: Anchor | None = None, progress: Progress = quiet) -> Chain:
     """Read every signature in order, up to the first that does not hold, in one snapshot and little memory."""
     with transaction.atomic():
-        texts = dict(_hashed_texts())
+        texts = HashedTexts()
         count, head = 0, GENESIS
         for signature in Signature.objects.order_by("pk").iterator(chunk_size=1000):
             reason = next(_faults(signature, head, texts), "") or _lost_anchor(anchor, count + 1, signature.record_hash)
@@ -151,9 +151,14 @@ def _document_fault(state: str | None, reason: str, sha256: str | None, content:
     return ""
 
 
-def _hashed_texts() -> Iterator[tuple[int, str]]:
-    for pk, text in AgreementVersion.objects.values_list("pk", "text").iterator(chunk_size=10):
-        yield pk, hashlib.sha256(text.encode()).hexdigest()
+class HashedTexts(dict[int, str]):
+    """The SHA-256 of each version's text, looked up when a signature first names it: one that was published and signed
+    just before the signatures are read is known as well."""
+
+    def __missing__(self, version: int) -> str:
+        text = AgreementVersion.objects.values_list("text", flat=True).get(pk=version)
+        self[version] = hashlib.sha256(text.encode()).hexdigest()
+        return self[version]
 
 
 def _lost_anchor(anchor: Anchor | None, place: int, record_hash: str) -> str:
@@ -169,12 +174,12 @@ def _cut(anchor: Anchor, count: int) -> str:
     )
 
 
-def _faults(signature: Signature, head: str, texts: Mapping[int, str]) -> Iterator[str]:
+def _faults(signature: Signature, head: str, texts: HashedTexts) -> Iterator[str]:
     if signature.previous_hash != head:
         yield "it does not follow the record before it: one was removed, added or moved"
     if signature.record_hash != hash_record(signature):
         yield "its content is not what its hash was made of"
-    if texts.get(signature.version_id) != signature.text_sha256:
+    if texts[signature.version_id] != signature.text_sha256:
         yield "the agreement's text is not the one that was signed"
     if signature.salt and signature.commitments != commit_values(signature):
         yield "a personal value is not the one that was signed with"

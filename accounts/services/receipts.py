@@ -1,12 +1,16 @@
 """Receipts: made by a worker, stored once with their hash, and mailed."""
 
 import hashlib
+from datetime import timedelta
 
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.mail import queue
-from accounts.models import Receipt, ReceiptDocument, Signature
+from accounts.models import Receipt, ReceiptDocument, Signature, User
+from accounts.services.deletions import is_being_deleted
 from accounts.services.documents import receipt_pdf
+from accounts.services.retention import SENT_DAYS
 from accounts.services.work import work_through
 
 
@@ -16,19 +20,28 @@ def make_receipts(*, seconds: float) -> bool:
 
 
 def make_receipt(receipt: Receipt) -> None:
-    """Set the PDF, which takes its time, and then store it and queue its mail in one short transaction."""
+    """Set the PDF, which takes its time, and then store it and queue its mail in one short transaction.
+
+    That locks the person before the receipt, as everybody does (datasets.services.access.grants): forgetting a person
+    holds that row while it changes their receipts."""
     signature = Signature.objects.select_related("version__agreement", "user").get(pk=receipt.signature_id)
     if not signature.salt:
         receipt.finish(Receipt.State.DONE, reason="Not made: the person was forgotten before.")
         return
     content = receipt_pdf(signature)
     with transaction.atomic():
+        user = User.objects.select_for_update(no_key=True).get(pk=signature.user_id)
+        if is_being_deleted(user):
+            receipt.finish(Receipt.State.DONE, reason="Not made: the account was deleted.")
+            return
         if not receipt.finish(Receipt.State.DONE):
             # Another worker took over meanwhile.
             return
         ReceiptDocument.objects.create(receipt=receipt, content=content, sha256=hashlib.sha256(content).hexdigest())
-        # The word is the one of the time before receipts were rows: whoever has had a mail is not sent another.
-        queue("agreement/receipt", user=signature.user, once=f"receipt:{signature.pk}", signature=signature.pk)
+        # The word is the one of the time before receipts were rows: whoever has had a mail is not sent another. Mails
+        # are kept for a time, and their words with them; who signed before that has had theirs.
+        if timezone.now() - signature.signed_at < timedelta(days=SENT_DAYS):
+            queue("agreement/receipt", user=user, once=f"receipt:{signature.pk}", signature=signature.pk)
 
 
 def stored_document(signature: Signature) -> ReceiptDocument | None:

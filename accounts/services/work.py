@@ -22,7 +22,7 @@ LEASE = timedelta(seconds=60)
 COUNTED = 1_000
 # Work that is due for longer has met something that somebody should look at.
 LATE = timedelta(minutes=10)
-# The newest failures that are told with their reasons.
+# The newest failures, and rows that are stuck, that are told with their reasons.
 TOLD = 5
 
 
@@ -52,10 +52,11 @@ class Standing:
     due_since: datetime | None
     """When the oldest row that nobody has taken became due."""
     newest_failures: Sequence[Work]
+    stuck: Sequence[Work]
 
     @property
     def is_late(self) -> bool:
-        return self.due_since is not None and timezone.now() - self.due_since > LATE
+        return bool(self.stuck) or (self.due_since is not None and timezone.now() - self.due_since > LATE)
 
     @property
     def is_bad(self) -> bool:
@@ -63,7 +64,7 @@ class Standing:
 
 
 def standing_of(kind: type[Work]) -> Standing:
-    """Five queries, each of which reads the index of what is open or of what failed, and little of it."""
+    """Six queries, each of which reads the index of what is open or of what failed, and little of it."""
     rows: WorkQuerySet[Any] = kind.objects.all()
     failed = rows.failed().order_by("-id")
     return Standing(
@@ -73,6 +74,7 @@ def standing_of(kind: type[Work]) -> Standing:
         failed=_counted(failed),
         due_since=rows.due().order_by("due_at").values_list("due_at", flat=True).first(),
         newest_failures=list(failed[:TOLD]),
+        stuck=list(rows.stuck().order_by("-id")[:TOLD]),
     )
 
 

@@ -24,7 +24,7 @@ class DailyCapForm(forms.Form):
         decimal_places=3,
         widget=forms.NumberInput(attrs={"class": "input", "step": "any"}),
         help_text="Terabytes (10^12 bytes) that may be asked for in a day of UTC. Empty: as much as through any other "
-        "grant. What a command asks for again after an interruption does not count.",
+        "grant. An archive counts whole; what a command asks for again after an interruption does not count.",
     )
 
 

@@ -114,7 +114,8 @@ class DownloadRecord(models.Model):
 
 
 class DailyUsage(models.Model):
-    """How much was asked for through a grant on a day of UTC, as datasets.services.downloads.usage counts it.
+    """How much was opened by what was asked for through a grant on a day of UTC, as datasets.services.downloads.usage
+    counts it.
 
     No evidence: the records are. It is written with each of them and read with each request, so the key begins with the
     day: what is asked for now stands together in the index. Only `asked` changes, which no index holds, and pages are

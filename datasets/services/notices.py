@@ -15,6 +15,9 @@ from datasets.models import AccessGrant, Dataset, Notice
 
 # Mails that are queued in one transaction.
 BATCH = 500
+# A version that was published longer ago is no news: an upgrade announces none that was published before there were
+# notices.
+NEWS = timedelta(days=14)
 # How long before the day who has not signed is reminded.
 REMINDER = timedelta(days=3)
 MAILS = {
@@ -64,7 +67,7 @@ def concern_of(user: User, version: AgreementVersion) -> Concern | None:
 
 
 def unannounced() -> QuerySet[AgreementVersion]:
-    """The newest version of each agreement that must be signed, if it has no notice and replaces another one.
+    """The newest version of each agreement that must be signed, if it is news, has no notice and replaces another one.
 
     Whether anybody is to be reached is asked when the notice is worked on: a notice that reached nobody is written all
     the same, so that this stays a question about a few versions and not about everybody's access.
@@ -74,7 +77,8 @@ def unannounced() -> QuerySet[AgreementVersion]:
     )
     older = AgreementVersion.objects.published().filter(agreement=OuterRef("agreement"), number__lt=OuterRef("number"))
     told = Notice.objects.filter(version=OuterRef("pk"), kind=Notice.Kind.AGREEMENT)
-    return AgreementVersion.objects.published().filter(Exists(older), ~Exists(newer), ~Exists(told), editorial=False)
+    news = AgreementVersion.objects.published().filter(editorial=False, published_at__gt=timezone.now() - NEWS)
+    return news.filter(Exists(older), ~Exists(newer), ~Exists(told))
 
 
 def announce_versions() -> int:

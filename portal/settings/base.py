@@ -180,13 +180,26 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "portal.beat.PatientScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SCHEDULE = {
-    # Sweeps that no worker takes do not pile up for ever. For how long they live: see accounts.tasks.HINT_SECONDS.
+    # What no worker takes does not pile up for ever: it lives until the next one comes, and for no less time than
+    # clocks differ (accounts.tasks.HINT_SECONDS).
     "sweep": {"task": "accounts.tasks.sweep", "schedule": schedule(10), "options": {"expires": 1_800}},
-    "require-agreements": {"task": "accounts.tasks.require_due_versions", "schedule": schedule(60)},
+    "require-agreements": {
+        "task": "accounts.tasks.require_due_versions",
+        "schedule": schedule(60),
+        "options": {"expires": 1_800},
+    },
     # Hourly, for a day that has its anchor is left alone, and one whose hour was missed is not.
-    "anchor-evidence": {"task": "datasets.tasks.anchor_evidence", "schedule": schedule(3600)},
-    "remind": {"task": "datasets.tasks.remind_of_ends", "schedule": schedule(3600)},
-    "forget": {"task": "accounts.tasks.forget_what_is_old", "schedule": schedule(86_400)},
+    "anchor-evidence": {
+        "task": "datasets.tasks.anchor_evidence",
+        "schedule": schedule(3600),
+        "options": {"expires": 3_600},
+    },
+    "remind": {"task": "datasets.tasks.remind_of_ends", "schedule": schedule(3600), "options": {"expires": 3_600}},
+    "forget": {
+        "task": "accounts.tasks.forget_what_is_old",
+        "schedule": schedule(86_400),
+        "options": {"expires": 86_400},
+    },
 }
 
 # Accounts -----------------------------------------------------------------------------------------------

@@ -144,7 +144,7 @@ def _mails() -> tuple[list[Figure], list[Table]]:
 def _bad_work(kind: type[Work]) -> list[Figure]:
     """A line for work that failed or is late; nothing while all goes well. Mails have lines of their own."""
     one, many = kind._meta.verbose_name, kind._meta.verbose_name_plural
-    failed, late = kind.objects.failed(), kind.objects.due(timezone.now() - LATE)
+    failed, late = kind.objects.failed(), kind.objects.late(LATE)
     figures = [(failed, f"{one} failed", f"{many} failed")]
     figures.append((late, f"{one} is late by more than 10 minutes", f"{many} are late by more than 10 minutes"))
     return [

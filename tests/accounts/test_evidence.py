@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from functools import partial
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import InternalError, ProgrammingError, transaction
+from django.db import InternalError, ProgrammingError, connection, transaction
 from django.utils import timezone
 
 from accounts.exceptions import NameUnusable, StatementsMissing, VersionReplaced
@@ -18,6 +19,7 @@ from accounts.management.commands import verify_evidence
 from accounts.models import Agreement, AgreementVersion, OutgoingMail, Receipt, Signature, User
 from accounts.services.agreements import publish_version, rendered, sign_agreement, verify_chain
 from accounts.services.anchors import Anchor, written
+from accounts.services.evidence import examine_chain
 from tests.factories import AgreementFactory, AgreementVersionFactory, StaffFactory, UserFactory
 from tests.owner import as_owner, tamper
 from tests.receipts import make_all_receipts
@@ -161,6 +163,31 @@ class TestSigning:
             cursor.execute("UPDATE accounts_signature SET typed_name = 'Somebody Else'")
         with pytest.raises(InternalError, match="Cannot update or delete"), as_owner() as cursor:
             cursor.execute("DELETE FROM accounts_signature")
+
+
+def test_a_version_that_is_published_and_signed_while_the_chain_is_examined_is_known(version: AgreementVersion) -> None:
+    sign(version)
+    newer = AgreementVersionFactory(
+        agreement=version.agreement,
+        number=version.number + 1,
+        text="Other words.",
+        status="draft",
+        published_at=None,
+        required_from=None,
+    )
+    signed: list[Signature] = []
+
+    def just_before(execute: Callable[..., Any], sql: str, *args: Any) -> Any:
+        if not signed and 'FROM "accounts_signature"' in sql:
+            signed.append(Signature())
+            publish_version(newer, by=StaffFactory())
+            signed[0] = sign(AgreementVersion.objects.get(pk=newer.pk))
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(just_before):
+        chain = examine_chain()
+
+    assert (chain.count, chain.head, chain.bad) == (2, signed[0].record_hash, None)
 
 
 class TestCommand:

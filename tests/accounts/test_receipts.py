@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from datetime import UTC, timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -24,8 +25,10 @@ from accounts.mail.letters import letter
 from accounts.models import Agreement, AgreementVersion, OutgoingMail, Receipt, ReceiptDocument, Signature, User
 from accounts.services import receipts
 from accounts.services.agreements import sign_agreement
+from accounts.services.deletions import delete_own_account
 from accounts.services.documents import receipt_pdf
 from accounts.services.receipts import make_receipts
+from accounts.services.retention import SENT_DAYS
 from accounts.services.typesetting import printable, set_html
 from accounts.tasks import sweep
 from tests.factories import AgreementVersionFactory, StaffFactory, UserFactory
@@ -35,6 +38,8 @@ from tests.owner import tamper
 from tests.pdfs import pages_of, text_of
 from tests.receipts import document_of, make_all_receipts
 from tests.sessions import signed_in
+from tests.threads import at_once
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -300,6 +305,32 @@ class TestWork:
         assert "forgotten" in signature.receipt.reason
         assert not ReceiptDocument.objects.exists()
 
+    @pytest.mark.parametrize(("days", "mails"), [(SENT_DAYS - 1, 1), (SENT_DAYS, 0)])
+    def test_who_signed_before_mails_are_kept_gets_the_document_and_no_second_mail(
+        self, monkeypatch: pytest.MonkeyPatch, days: int, mails: int
+    ) -> None:
+        """As after an upgrade: the mail that they had, and its word, may be gone."""
+        signature = sign()
+        then = signature.signed_at + timedelta(days=days)
+        monkeypatch.setattr("django.utils.timezone.now", lambda: then)
+
+        make_all_receipts()
+
+        assert ReceiptDocument.objects.get().receipt.signature == signature
+        assert OutgoingMail.objects.count() == mails
+
+    def test_somebody_whose_deletion_has_begun_gets_none(self) -> None:
+        signature = sign()
+        delete_own_account(signature.user)
+
+        make_all_receipts()
+
+        signature.receipt.refresh_from_db()
+        assert signature.receipt.state == Receipt.State.DONE
+        assert "deleted" in signature.receipt.reason
+        assert not ReceiptDocument.objects.exists()
+        assert not OutgoingMail.objects.filter(template="agreement/receipt").exists()
+
     def test_a_mail_of_before_waits_for_its_document_and_one_of_the_forgotten_is_not_sent(self) -> None:
         signature = sign()
         queue("agreement/receipt", user=signature.user, once=f"receipt:{signature.pk}", signature=signature.pk)
@@ -337,6 +368,37 @@ class TestWork:
 
         again = ReceiptDocument.objects.get()
         assert (again.content, again.sha256) == (None, document.sha256)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_receipt_waits_for_who_holds_its_person_and_holds_nothing_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forgetting a person holds that row and then wants their receipts."""
+    signature = sign()
+    row = Receipt.objects.claim(lease=timedelta(seconds=60))
+    assert row
+    is_held = Event()
+
+    def set_meanwhile(_signature: Signature) -> bytes:
+        assert is_held.wait(10)
+        return b"%PDF-1."
+
+    monkeypatch.setattr(receipts, "receipt_pdf", set_meanwhile)
+
+    def forget() -> None:
+        with transaction.atomic():
+            User.objects.select_for_update().get(pk=signature.user_id)
+            is_held.set()
+            wait_until(is_somebody_waiting, "The receipt's transaction")
+            Receipt.objects.filter(pk=row.pk).update(reason="was free")
+
+    assert at_once([forget, lambda: receipts.make_receipt(row)]) == [None, None]
+    assert ReceiptDocument.objects.get().receipt.state == Receipt.State.DONE
+
+
+def is_somebody_waiting() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])
 
 
 class TestPages:

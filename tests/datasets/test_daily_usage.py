@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 from unittest import mock
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.db import OperationalError, connection
@@ -76,11 +77,29 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 class TestWhatCounts:
     @pytest.mark.parametrize(
         ("span", "bytes_asked"),
-        [("", 1000), ("0-", 1000), ("400-", 600), ("400-499", 100), ("-200", 200), ("1000-", 0)],
+        [
+            *(("", 1000), ("0-", 1000), ("400-", 600), ("400-499", 100), ("-200", 200)),
+            *(("0-0", 1), ("999-", 1), ("-1", 1), ("1000-", 0), ("-0", 0), ("0-0,5-6", 1000)),
+        ],
     )
-    def test_what_is_asked_for_is_what_counts(self, link: DownloadLink, span: str, bytes_asked: int) -> None:
+    def test_all_that_the_url_opens_counts_and_what_was_asked_for_is_recorded(
+        self, link: DownloadLink, span: str, bytes_asked: int
+    ) -> None:
         assert ask(link, span).status_code == 302
-        assert (counted(link), link.records.get().asked) == (bytes_asked, bytes_asked)
+        assert (counted(link), link.records.get().asked) == (SIZE, bytes_asked)
+
+    def test_the_url_opens_all_whatever_was_asked_for(self, link: DownloadLink) -> None:
+        """So must it count; a URL that were bound to the part would stop clients that fetch another with it."""
+        url = parse_qs(urlsplit(ask(link, "0-0").headers["Location"]).query)
+        assert url["X-Amz-SignedHeaders"] == ["host"]
+
+    def test_reading_single_volumes_in_any_order_counts_the_archive_once(
+        self, link: DownloadLink, clock: Clock
+    ) -> None:
+        for first in (700, 300, 100, 900, 300):
+            ask(link, f"{first}-{first + 9}")
+            clock.move(minutes=11)
+        assert counted(link) == SIZE
 
     def test_head_lists_and_status_count_nothing(self, link: DownloadLink) -> None:
         address = f"/get/{token_of(link)}/"
@@ -122,27 +141,28 @@ class TestWhatCounts:
         ask(link, "500-", at=ELSEWHERE)
         ask(link, "1-", at="2001:db8:1::1")
         ask(link, "2-", at="2001:db8:1::ffff")
-        assert counted(link) == 2 * SIZE + SIZE - 1
+        assert counted(link) == 3 * SIZE
 
-    def test_a_byte_asked_for_does_not_cover_the_rest(self, link: DownloadLink) -> None:
-        ask(link, "0-0")
-        ask(link, "1-")
-        assert counted(link) == SIZE
+    def test_a_first_byte_asked_for_again_and_again_counts_each_time(self, link: DownloadLink, clock: Clock) -> None:
+        for _ in range(3):
+            ask(link, "0-0")
+            clock.move(minutes=11)
+        assert counted(link) == 3 * SIZE
 
     def test_other_archives_and_other_links_count_by_themselves(self, link: DownloadLink) -> None:
         ask(link)
         ask(link, "500-", of=1)
-        assert counted(link) == 1500
+        assert counted(link) == 2 * SIZE
         other = offered()
         ask(other, "500-")
-        assert (counted(link), counted(other)) == (1500, 500)
+        assert (counted(link), counted(other)) == (2 * SIZE, SIZE)
 
-    def test_on_the_next_day_the_rest_counts_anew(self, link: DownloadLink, clock: Clock) -> None:
+    def test_on_the_next_day_what_is_under_way_counts_anew(self, link: DownloadLink, clock: Clock) -> None:
         ask(link)
         clock.move(days=1)
         ask(link, "600-")
         ask(link, "700-")
-        assert list(link.grant.usage.order_by("day").values_list("asked", flat=True)) == [SIZE, 400]
+        assert list(link.grant.usage.order_by("day").values_list("asked", flat=True)) == [SIZE, SIZE]
 
     def test_it_reads_once_and_writes_once_for_who_begins_and_who_goes_on(self, link: DownloadLink) -> None:
         ask(link)
@@ -241,7 +261,7 @@ class TestRefusal:
             at_once([partial(ask, link, of=number) for number in range(16)])
             clock.move(minutes=11)
         assert 20 * SIZE <= counted(link) <= 20 * SIZE + 15 * SIZE
-        assert counted(link) == sum(record.asked or 0 for record in link.records.all())
+        assert counted(link) == SIZE * link.records.count()
         assert told() == ["quarter", "cap"]
 
 

@@ -130,6 +130,17 @@ class TestWhen:
         send_notices()
         assert not Notice.objects.exists()
 
+    @pytest.mark.parametrize(("days", "announced"), [(13, 1), (15, 0)])
+    def test_a_version_from_before_there_were_notices_is_no_news(
+        self, dataset: Dataset, days: int, announced: int
+    ) -> None:
+        signers(dataset, 1)
+        draft(dataset, status="published", published_at=timezone.now() - days * DAYS, required_from=timezone.now())
+
+        send_notices()
+
+        assert mailed().total() == announced
+
     def test_each_version_has_one_notice_however_often_and_by_how_many_it_is_looked_for(self, dataset: Dataset) -> None:
         version = published(dataset)
 

@@ -1,6 +1,7 @@
 """The admin's page of background work: how it stands, why it failed, and trying all of it again."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import OutgoingMail
 from accounts.services.work import COUNTED, standing_of
+from datasets.models import EvidenceAnchor
 from portal import health
 from portal.templatetags import waiting
 from tests.factories import StaffFactory, UserFactory
@@ -119,7 +121,54 @@ def test_page_needs_the_same_queries_however_much_there_is_and_counts_so_far(cli
     assert f"more than {COUNTED:,}" in page
 
 
-def test_work_is_counted_by_the_indexes_of_what_is_open_and_of_what_failed(client: Client) -> None:
+def anchor(**facts: Any) -> EvidenceAnchor:
+    """One that the bucket has refused five times, and that is not due now."""
+    given = {
+        "attempts": 5,
+        "reason": "AccessDenied: the policy of the bucket",
+        "created_at": timezone.now() - timedelta(hours=2),
+        "due_at": timezone.now() + timedelta(minutes=25),
+    }
+    return EvidenceAnchor.objects.create(day=timezone.now().date(), **given | facts)
+
+
+def test_work_that_is_postponed_again_and_again_is_late_and_says_why(client: Client) -> None:
+    maintainer(client)
+    anchor()
+    _queries, page = read(client)
+    assert '<a href="/admin/datasets/evidenceanchor/?state__exact=waiting" class="is-bad">1</a>' in page
+    assert "tried again and again" in page
+    assert "AccessDenied: the policy of the bucket" in page
+    assert health.ask_work() == f"{EvidenceAnchor._meta.verbose_name} late"
+    [figure] = waiting._bad_work(EvidenceAnchor)
+    assert figure.says.endswith("is late by more than 10 minutes")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"attempts": 4},
+        {"created_at": timezone.now() - timedelta(hours=1)},
+        # Goes on batch by batch.
+        {"reason": ""},
+        {"state": "failed", "finished_at": timezone.now()},
+    ],
+    ids=["tried less often", "waits on purpose", "goes on", "failed"],
+)
+def test_other_work_that_was_tried_often_is_not_late(facts: dict[str, object]) -> None:
+    anchor(**facts)
+    assert "late" not in health.ask_work()
+    assert not standing_of(EvidenceAnchor).is_late
+
+
+def test_a_mail_that_is_tried_for_hours_is_not_late_because_it_gives_up_in_time() -> None:
+    mails(1, attempts=9, reason="greylisted", created_at=timezone.now() - timedelta(hours=5), due_at=timezone.now())
+    assert not standing_of(OutgoingMail).is_late
+
+
+def test_work_is_counted_by_the_indexes_of_what_is_open_and_of_what_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As other work, which is asked for one thing more.
+    monkeypatch.setattr(OutgoingMail, "gives_up", False)
     mails(3_000, state="done", finished_at=timezone.now())
     failed(3)
     mails(3)
@@ -127,6 +176,7 @@ def test_work_is_counted_by_the_indexes_of_what_is_open_and_of_what_failed(clien
         cursor.execute("ANALYZE accounts_outgoingmail")
     with CaptureQueriesContext(connection) as seen:
         standing_of(OutgoingMail)
+        assert not OutgoingMail.objects.late(timedelta(minutes=10)).exists()
     for query in seen.captured_queries:
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN {query['sql']}")

@@ -10,6 +10,7 @@ from celery import Celery
 from celery.schedules import schedule
 from django.conf import settings
 
+from accounts.tasks import HINT_SECONDS
 from portal.beat import PatientScheduler
 from portal.embedded.state import choose_ports
 
@@ -44,6 +45,13 @@ def valkey() -> redis.Redis:
     client = redis.Redis.from_url(settings.REDIS_URL)
     client.flushdb()
     return client
+
+
+@pytest.mark.parametrize("name", list(settings.CELERY_BEAT_SCHEDULE))
+def test_what_no_worker_takes_does_not_pile_up_and_outlives_the_difference_of_clocks(name: str) -> None:
+    entry: dict[str, Any] = settings.CELERY_BEAT_SCHEDULE[name]
+    seconds = entry["schedule"].run_every.total_seconds()
+    assert entry["options"]["expires"] == max(seconds, HINT_SECONDS)
 
 
 @pytest.mark.usefixtures("valkey")

@@ -1,7 +1,7 @@
 """Access: signed for, asked for, decided, renewed and revoked.
 
-Locks are taken in one order: the chain of signatures, the person, the request, the grant, its links. The person's row
-is the one that serialises what two tabs, two clicks or two maintainers do at the same time.
+Locks are taken in one order: the chain of signatures, the person, a receipt or the request, the grant, its links. The
+person's row is the one that serialises what two tabs, two clicks or two maintainers do at the same time.
 """
 
 from collections.abc import Sequence

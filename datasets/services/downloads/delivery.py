@@ -39,10 +39,10 @@ STANDING_WIDTH = len(Standing._fields)
 PREPARE = f"""
     DEALLOCATE ALL;
     PREPARE open_link (bigint, text, timestamptz) AS {OPEN % {"nonce": "$1", "name": "$2", "now": "$3"}};
-    PREPARE record_download (bigint, bigint, bigint, timestamptz, inet, text, text, bigint, bigint) AS {RECORD};
+    PREPARE record_download (bigint, bigint, bigint, timestamptz, inet, text, text, bigint, bigint, bigint) AS {RECORD};
 """
 EXECUTE_OPEN = "EXECUTE open_link (%s, %s, %s)"
-EXECUTE_RECORD = "EXECUTE record_download (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+EXECUTE_RECORD = "EXECUTE record_download (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 # The connections that have done so.
 prepared: WeakSet[object] = WeakSet()
 
@@ -170,16 +170,17 @@ def issue_download(
     """A presigned URL for this file; it leaves only when its record, and what it counts, are committed."""
     now, standing = timezone.now(), delivery.standing
     require_allowance(standing, now)
-    asked = delivery.size - first_byte if asked is None else asked
+    size = delivery.size
+    asked = size - first_byte if asked is None else asked
     url = bucket().presign(delivery.key, version_id=delivery.version_id, filename=delivery.name)
     record = (delivery.link_id, delivery.archive_id, first_byte, now, address, agent, country)
     cap = standing.daily_cap
     # The record, its count and the mails are one commit; others need no transaction for their one statement.
-    with transaction.atomic() if is_near_notice(standing.asked_today, asked, cap) else nullcontext():
+    with transaction.atomic() if is_near_notice(standing.asked_today, size, cap) else nullcontext():
         with connection.cursor() as cursor:
-            execute(cursor, EXECUTE_RECORD, (*record, delivery.grant_id, asked))
+            execute(cursor, EXECUTE_RECORD, (*record, delivery.grant_id, asked, size))
             counted = cursor.fetchone()
-        reached = notices_reached(counted[0] - asked, counted[0], cap) if counted else []
+        reached = notices_reached(counted[0] - size, counted[0], cap) if counted else []
         for notice in reached:
             tell_of_use(delivery.grant_id, now.date(), notice)
     return Issued(url, bool(reached))
