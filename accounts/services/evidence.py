@@ -134,8 +134,8 @@ def verify_documents(*, progress: Progress = quiet) -> BadRecord | None:
     )
     with transaction.atomic():
         # Few at a time: each row brings a whole document.
-        for count, (pk, salt, *receipt) in enumerate(rows.iterator(chunk_size=50), start=1):
-            fault = _document_fault(bool(salt), *receipt)
+        for count, (pk, salt, state, reason, sha256, content) in enumerate(rows.iterator(chunk_size=50), start=1):
+            fault = _document_fault(bool(salt), state, reason, sha256, content)
             if fault:
                 return BadRecord(pk=pk, reason=fault)
             progress(count)

@@ -24,6 +24,7 @@ from tests.factories import (
     VolumeFactory,
     granted,
 )
+from tests.owner import as_owner
 from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
