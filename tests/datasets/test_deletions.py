@@ -28,6 +28,7 @@ from datasets.storage import evidence_bucket
 from datasets.tasks import delete_accounts
 from tests.access import offered, sign
 from tests.factories import DownloadRecordFactory, StaffFactory, UserFactory, granted
+from tests.maintainers import maintainer
 from tests.owner import as_owner, tamper
 from tests.person import EMAIL, deleted, rows_of, rows_that_mention, whole_person, work
 
@@ -87,6 +88,12 @@ class TestWhatRemains:
         assert noted["forget_signatures"] == person.user.signatures.count()
         assert noted["forget_downloads"] == 1
         assert Forgetting.objects.count() == len(noted)
+
+    def test_the_admin_shows_it(self, client: Client) -> None:
+        deletion = deleted(whole_person())
+        maintainer(client)
+        page = client.get(f"/admin/accounts/deletion/{deletion.pk}/change/").content.decode()
+        assert "forget_downloads: 1 on " in page
 
     def test_the_chain_is_not_whole_without_the_record_of_it(self) -> None:
         person = whole_person()
