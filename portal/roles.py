@@ -1,7 +1,8 @@
 """Who may do what in the database (docs/decisions/2026-11-25-database-roles.md).
 
 The owner has the tables and changes them, in `manage.py migrate` alone. The application's role, as which everything
-else runs, reads and writes rows; evidence (accounts.models.evidence) it can read and add to, and no more.
+else runs, reads and writes rows; evidence (accounts.models.evidence) it can read and add to, and no more. Rows that
+lead to somebody's evidence it cannot remove, nor give to somebody else.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,13 +14,14 @@ from django.conf import settings
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Model
 
-from accounts.models.evidence import is_evidence
+from accounts.models.evidence import is_evidence, kept_columns
 
 SCHEMA = "public"
 EVIDENCE = ("SELECT", "INSERT")
 ORDINARY = ("SELECT", "INSERT", "UPDATE", "DELETE")
-# The table of migrations, from which the site learns whether one is missing.
+# The table of migrations, from which the site learns whether one is missing; and what functions of the owner write.
 READ = ("SELECT",)
 # What nobody but the owner may do with evidence.
 WITHHELD = ("UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
@@ -45,10 +47,24 @@ def connected_as_owner(connection: BaseDatabaseWrapper) -> Iterator[None]:
 def rights_by_table() -> dict[str, tuple[str, ...]]:
     """What the application's role may do with each table. A table that is not here is closed to it."""
     rights: dict[str, tuple[str, ...]] = {MigrationRecorder.Migration._meta.db_table: READ}
-    for model in apps.get_models(include_auto_created=True):
-        if model._meta.managed and not model._meta.proxy:
-            rights[model._meta.db_table] = EVIDENCE if is_evidence(model) else ORDINARY
+    for model in _models():
+        rights[model._meta.db_table] = _rights_to(model)
     return rights
+
+
+def _models() -> list[type[Model]]:
+    models = apps.get_models(include_auto_created=True)
+    return [model for model in models if model._meta.managed and not model._meta.proxy]
+
+
+def _rights_to(model: type[Model]) -> tuple[str, ...]:
+    if is_evidence(model):
+        return READ if getattr(model, "written_by_functions", False) else EVIDENCE
+    kept = kept_columns(model)
+    if not kept:
+        return ORDINARY
+    columns = (str(field.column) for field in model._meta.concrete_fields if not field.primary_key)
+    return (*EVIDENCE, f"UPDATE ({', '.join(sorted(name for name in columns if name not in kept))})")
 
 
 def give_rights(role: str, connection: BaseDatabaseWrapper) -> None:
@@ -114,11 +130,15 @@ def surplus_of(role: str, connection: BaseDatabaseWrapper) -> list[str]:
     )
     if owned or attributes[0][0]:
         return [f"The role {role!r} owns the tables, or may make itself their owner: no rule of the database holds it."]
-    return [*_evidence_that_it_may_change(role, connection), *_places_where_it_may_create(role, connection)]
+    return [
+        *_evidence_that_it_may_change(role, connection),
+        *_rows_that_it_may_turn_to_others(role, connection),
+        *_places_where_it_may_create(role, connection),
+    ]
 
 
 def _evidence_that_it_may_change(role: str, connection: BaseDatabaseWrapper) -> Iterator[str]:
-    evidence = [table for table, rights in rights_by_table().items() if rights == EVIDENCE]
+    evidence = [model._meta.db_table for model in _models() if is_evidence(model)]
     for table, verb in _rows(
         connection,
         "SELECT relname, verb FROM pg_class, unnest(%s) AS verb WHERE relnamespace = %s::regnamespace "
@@ -127,6 +147,18 @@ def _evidence_that_it_may_change(role: str, connection: BaseDatabaseWrapper) -> 
         [list(WITHHELD), SCHEMA, evidence, role, role],
     ):
         yield f"The role {role!r} has the right {verb} on {table}, which is evidence."
+
+
+def _rows_that_it_may_turn_to_others(role: str, connection: BaseDatabaseWrapper) -> Iterator[str]:
+    for model in _models():
+        table = model._meta.db_table
+        for name in sorted(kept_columns(model)):
+            asked = "SELECT has_column_privilege(%s, %s, %s, 'UPDATE')"
+            if _rows(connection, asked, [role, f"{SCHEMA}.{table}", name]) == [(True,)]:
+                yield f"The role {role!r} has the right UPDATE on {table}.{name}, which leads to evidence."
+        asked = "SELECT has_table_privilege(%s, %s, 'DELETE')"
+        if kept_columns(model) and _rows(connection, asked, [role, f"{SCHEMA}.{table}"]) == [(True,)]:
+            yield f"The role {role!r} has the right DELETE on {table}, which leads to evidence."
 
 
 def _places_where_it_may_create(role: str, connection: BaseDatabaseWrapper) -> Iterator[str]:

@@ -71,6 +71,9 @@ TABLES = {
         personal="why state created_at written_at",
         other={NUMBER: "id user_id by_id mail_id", WORK: f"{WORK_COLUMNS} reason finished_at"},
     ),
+    "accounts_forgetting": Columns(
+        other={NUMBER: "id person", "what is left of who was forgotten": "function rows at"}
+    ),
     "accounts_agreement": ours("id slug title"),
     "accounts_agreementversion": ours(f"id {VERSION}"),
     "accounts_agreementversionevent": ours(f"id {VERSION} {EVENT}"),

@@ -11,12 +11,13 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.db.backends.utils import CursorWrapper
 
-from portal.roles import EVIDENCE, rights_by_table
+from accounts.models.evidence import is_evidence
 
 
 @contextmanager
@@ -51,7 +52,8 @@ def tamper(sql: str, *parameters: Any) -> None:
 
 
 def evidence_tables() -> list[str]:
-    return [table for table, rights in rights_by_table().items() if rights == EVIDENCE]
+    models = [model for model in apps.get_models() if model._meta.managed and not model._meta.proxy]
+    return [model._meta.db_table for model in models if is_evidence(model)]
 
 
 def application_url() -> str:

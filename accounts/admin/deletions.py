@@ -6,7 +6,7 @@ from django.http import HttpRequest
 
 from accounts.admin.lists import period
 from accounts.admin.work import WorkAdmin
-from accounts.models import Deletion
+from accounts.models import Deletion, Forgetting
 
 
 @admin.register(Deletion)
@@ -17,7 +17,13 @@ class DeletionAdmin(WorkAdmin):
     search_fields = ["user__email"]
     search_help_text = "Beginnings of words of the person's name, address or institution, until it is done"
     consequence = "The account is forgotten as soon as the farewell has left and the note outside is written."
-    fields = ["user", "by", "written_at", *WorkAdmin.fields]
+    fields = ["user", "by", "written_at", *WorkAdmin.fields, "forgotten"]
 
     def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
         return queryset.filter(user__in=self.people(request, term))
+
+    @admin.display(description="forgotten in evidence")
+    def forgotten(self, row: Deletion) -> str:
+        """As the functions of the database wrote it down: of an account that is open, it would be a wiping."""
+        noted = Forgetting.objects.filter(person=row.user_id).order_by("pk")
+        return "; ".join(f"{note.function}: {note.rows:,} on {note.at:%Y-%m-%d %H:%M} UTC" for note in noted) or "–"

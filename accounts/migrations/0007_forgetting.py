@@ -2,7 +2,8 @@
 change evidence.
 
 Each runs with its owner's rights, so it names every table with its schema and looks for nothing in a schema in which
-others may create. `forget_...` refuses for whoever's deletion is not running.
+others may create. `forget_...` refuses for whoever's deletion is not running, and writes down whom it forgot, when,
+and how many rows (accounts.models.Forgetting, whose table a later migration makes).
 """
 
 from django.db import migrations
@@ -34,6 +35,18 @@ BEGIN
 END $$;
 """
 
+# With the rights of its caller: the functions here may write that table, the application's role may not.
+NOTE = """
+CREATE FUNCTION public.note_forgetting(person bigint, called text, changed bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF changed > 0 THEN
+        INSERT INTO public.accounts_forgetting (person, function, rows, at)
+        VALUES (person, called, changed, clock_timestamp());
+    END IF;
+END $$;
+"""
+
 SIGNATURES = """
 CREATE FUNCTION public.forget_signatures(person bigint) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -44,6 +57,7 @@ BEGIN
     SET typed_name = '', email = '', address = NULL, agent = '', salt = ''
     WHERE user_id = person AND (typed_name, email, agent, salt) IS DISTINCT FROM ('', '', '', '');
     GET DIAGNOSTICS changed = ROW_COUNT;
+    PERFORM public.note_forgetting(person, 'forget_signatures', changed);
     RETURN changed;
 END $$;
 """
@@ -64,19 +78,21 @@ BEGIN
     FROM public.accounts_receipt r JOIN public.accounts_signature s ON s.id = r.signature_id
     WHERE r.id = d.receipt_id AND s.user_id = person AND d.content IS NOT NULL;
     GET DIAGNOSTICS changed = ROW_COUNT;
+    PERFORM public.note_forgetting(person, 'forget_receipts', changed);
     RETURN changed;
 END $$;
 """
 
 # Functions are everybody's to call unless that is taken away. The application's role is given what it needs by name.
 CLOSED = """
-REVOKE ALL ON FUNCTION public.require_deletion(bigint), public.forget_signatures(bigint),
-    public.forget_receipts(bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.require_deletion(bigint), public.note_forgetting(bigint, text, bigint),
+    public.forget_signatures(bigint), public.forget_receipts(bigint) FROM PUBLIC;
 """
 
 UNDONE = """
 DROP FUNCTION public.forget_receipts(bigint);
 DROP FUNCTION public.forget_signatures(bigint);
+DROP FUNCTION public.note_forgetting(bigint, text, bigint);
 DROP FUNCTION public.require_deletion(bigint);
 DROP FUNCTION public.deletion_runs(bigint);
 DROP FUNCTION public.forgets_only(jsonb, jsonb, text[]);
@@ -86,4 +102,4 @@ DROP FUNCTION public.forgets_only(jsonb, jsonb, text[]);
 class Migration(migrations.Migration):
     dependencies = [("accounts", "0006_deletion")]
 
-    operations = [migrations.RunSQL(ALLOWED + REQUIRE + SIGNATURES + RECEIPTS + CLOSED, UNDONE)]
+    operations = [migrations.RunSQL(ALLOWED + REQUIRE + NOTE + SIGNATURES + RECEIPTS + CLOSED, UNDONE)]

@@ -1,7 +1,7 @@
 """People, agreements and mail."""
 
 from accounts.models.agreements import Agreement, AgreementVersion, Signature
-from accounts.models.deletions import Deletion
+from accounts.models.deletions import Deletion, Forgetting
 from accounts.models.leases import Lease
 from accounts.models.mails import OutgoingMail
 from accounts.models.receipts import Receipt, ReceiptDocument
@@ -12,6 +12,7 @@ __all__ = [
     "Agreement",
     "AgreementVersion",
     "Deletion",
+    "Forgetting",
     "Lease",
     "OutgoingMail",
     "Receipt",

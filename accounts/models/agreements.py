@@ -36,13 +36,12 @@ class AgreementVersionQuerySet(models.QuerySet["AgreementVersion"]):
         return self.order_by("-number")
 
 
-# Once published, only the status and the day from which it is required may change.
-FROZEN_COLUMNS = ("agreement_id", "number", "text", "summary", "statements", "sha256", "editorial", "published_at")
-CHANGES_FROZEN = " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in FROZEN_COLUMNS)
-
-
 @tracked()
 class AgreementVersion(models.Model):
+    """Once published it is never a draft again, is never removed, and its text and what belongs to it never change: a
+    trigger of the database sees to it (migration published_kept). It is none of pgtrigger's, which every session may
+    switch off for itself."""
+
     class Status(models.TextChoices):
         DRAFT = "draft", "draft"
         PUBLISHED = "published", "published"
@@ -87,16 +86,6 @@ class AgreementVersion(models.Model):
             models.CheckConstraint(
                 condition=Q(editorial=False) | Q(required_from__isnull=True),
                 name="version_editorial_needs_no_signature",
-            ),
-        ]
-        triggers = [
-            pgtrigger.Protect(
-                name="version_frozen",
-                operation=pgtrigger.Update,
-                condition=pgtrigger.Condition(f"OLD.status <> 'draft' AND ({CHANGES_FROZEN})"),
-            ),
-            pgtrigger.Protect(
-                name="version_kept", operation=pgtrigger.Delete, condition=~pgtrigger.Q(old__status="draft")
             ),
         ]
 

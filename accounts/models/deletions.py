@@ -5,7 +5,9 @@ from typing import ClassVar
 import pgtrigger
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
 
+from accounts.models.evidence import never_changed, never_emptied
 from accounts.models.mails import OutgoingMail
 from accounts.models.work import Work, WorkQuerySet
 
@@ -33,6 +35,7 @@ class Deletion(Work):
         null=True, blank=True, editable=False, help_text="When it was noted outside of the database."
     )
 
+    never_changes = ("user", "created_at")
     # Work's own manager; only its rows are named here.
     objects: ClassVar[WorkQuerySet["Deletion"]]
 
@@ -51,3 +54,23 @@ class Deletion(Work):
 
     def __str__(self) -> str:
         return f"deletion {self.pk}"
+
+
+class Forgetting(models.Model):
+    """That evidence about a person was forgotten: written by the very functions that forget it, and by nobody else.
+    What has lost its values without such a row was wiped."""
+
+    append_only = True
+    written_by_functions = True
+
+    person = models.BigIntegerField("number of the person", db_index=True, editable=False)
+    function = models.CharField(max_length=40, editable=False)
+    rows = models.BigIntegerField(editable=False)
+    at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        triggers = [never_changed(), never_emptied()]
+
+    def __str__(self) -> str:
+        return f"{self.function} of person {self.person}"

@@ -4,6 +4,10 @@ A model says `append_only = True`, or is one of pghistory's; portal.roles then l
 but SELECT and INSERT. The triggers here are the second wall: they refuse the owner, too, until somebody removes them.
 What must change one day (an address after its time) does so in an SQL function that can do this one thing
 (the migrations named forgetting).
+
+Those functions find a person's evidence through rows that are none, such as links. Of these a model names the columns
+that say whose a row is: `never_changes = ("grant", "release")`. The application's role may write them once, and may
+not remove the row.
 """
 
 from collections.abc import Callable
@@ -21,6 +25,14 @@ def is_evidence(model: type[models.Model]) -> bool:
     """Whether the rows of a model are evidence."""
     kept_by_pghistory = issubclass(model, pghistory.models.Event | pghistory.models.Context)
     return kept_by_pghistory or bool(getattr(model, "append_only", False))
+
+
+def kept_columns(model: type[models.Model]) -> frozenset[str]:
+    """The columns that say whose evidence a row leads to; of a model without any, none."""
+    return frozenset(
+        str(model._meta.get_field(name).column)  # type: ignore[union-attr]
+        for name in getattr(model, "never_changes", ())
+    )
 
 
 def never_changed(*, but: str = "") -> pgtrigger.Trigger:

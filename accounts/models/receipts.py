@@ -16,6 +16,7 @@ class Receipt(Work):
 
     signature = models.OneToOneField(Signature, on_delete=models.PROTECT, related_name="receipt", editable=False)
 
+    never_changes = ("signature",)
     # Work's own manager; only its rows are named here.
     objects: ClassVar[WorkQuerySet["Receipt"]]
 
@@ -32,9 +33,13 @@ class Receipt(Work):
         return f"{version.agreement.slug}-version-{version.number}-receipt.pdf"
 
 
-# A document may be forgotten with its person, its hash never; nothing else changes, ever.
+# While a Deletion of its person runs, a document may be forgotten, its hash never; nothing else changes, ever.
 FORGETS_CONTENT_ONLY = """
-    IF TG_OP = 'UPDATE' AND NEW.content IS NULL AND to_jsonb(OLD) - 'content' = to_jsonb(NEW) - 'content' THEN
+    IF TG_OP = 'UPDATE' AND NEW.content IS NULL AND to_jsonb(OLD) - 'content' = to_jsonb(NEW) - 'content'
+        AND public.deletion_runs((
+            SELECT s.user_id FROM public.accounts_receipt r
+            JOIN public.accounts_signature s ON s.id = r.signature_id WHERE r.id = OLD.receipt_id))
+    THEN
         RETURN NEW;
     END IF;
     RAISE EXCEPTION 'receipts are append-only';

@@ -30,8 +30,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists
 
-from accounts.models import AgreementVersion, Receipt, Signature
+from accounts.models import AgreementVersion, Deletion, Forgetting, Receipt, Signature
+from accounts.models.users import NOWHERE
 from accounts.services.anchors import Anchor
 
 FORMAT = 1
@@ -128,24 +130,28 @@ def verify_chain() -> BadRecord | None:
 def verify_documents(*, progress: Progress = quiet) -> BadRecord | None:
     """The first signature whose receipt is not the one that was made for it. One that is still being made is none."""
     rows = Signature.objects.order_by("pk").values_list(
-        "pk", "receipt__state", "receipt__reason", "receipt__document__sha256", "receipt__document__content"
+        "pk", "salt", "receipt__state", "receipt__reason", "receipt__document__sha256", "receipt__document__content"
     )
     with transaction.atomic():
         # Few at a time: each row brings a whole document.
-        for count, (pk, state, reason, sha256, content) in enumerate(rows.iterator(chunk_size=50), start=1):
-            fault = _document_fault(state, reason, sha256, content)
+        for count, (pk, salt, state, reason, sha256, content) in enumerate(rows.iterator(chunk_size=50), start=1):
+            fault = _document_fault(bool(salt), state, reason, sha256, content)
             if fault:
                 return BadRecord(pk=pk, reason=fault)
             progress(count)
     return None
 
 
-def _document_fault(state: str | None, reason: str, sha256: str | None, content: bytes | memoryview | None) -> str:
+def _document_fault(
+    is_whole: bool, state: str | None, reason: str, sha256: str | None, content: bytes | memoryview | None
+) -> str:
     if state is None:
         return "its receipt is gone"
     if sha256 is None:
         # A receipt that needed no document says why.
         return "the document of its receipt is gone" if state == Receipt.State.DONE and not reason else ""
+    if content is None and is_whole:
+        return "the document of its receipt is gone, though nobody was forgotten"
     if content is not None and hashlib.sha256(content).hexdigest() != sha256:
         return "the document of its receipt is not the one that was mailed"
     return ""
@@ -185,6 +191,15 @@ def _faults(signature: Signature, head: str, texts: HashedTexts) -> Iterator[str
         yield "a personal value is not the one that was signed with"
     if not signature.salt and any(value for field, value in _personal_values(signature).items() if field != "user"):
         yield "its salt is gone while personal values are left"
+    if not signature.salt and not _is_forgotten(signature.user_id):
+        yield "its personal values are gone, though its person was not forgotten"
+
+
+def _is_forgotten(person: int) -> bool:
+    """Asked of each when it is met: a deletion that was done since the first record was read is one, too."""
+    noted = Forgetting.objects.filter(person=person, function="forget_signatures")
+    deleted = Deletion.objects.filter(user=person, user__email__endswith=NOWHERE)
+    return deleted.filter(Exists(noted)).exists()
 
 
 def _personal_values(signature: Signature) -> dict[str, str]:

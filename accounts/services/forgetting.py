@@ -103,10 +103,12 @@ def forget_mails(user: User, addresses: Sequence[str]) -> None:
 def end_stored_sessions(user: User, addresses: Sequence[str]) -> None:
     """Also those of a registration or a sign-in that was begun with an address of
     theirs. Sessions are sealed, so each is opened: some seconds for a hundred thousand."""
+    # Whole addresses: that of another may end, or begin, like one of theirs.
+    theirs = [re.compile(rf"(?<![\w.+-]){re.escape(address)}(?![\w-]|\.\w)") for address in addresses]
     for session in Session.objects.order_by("pk").iterator(chunk_size=1_000):
         held = session.get_decoded()
-        text = json.dumps(held, default=str).lower()
-        if held.get(SESSION_KEY) == str(user.pk) or any(address in text for address in addresses):
+        text = json.dumps(held, default=str, ensure_ascii=False).lower()
+        if held.get(SESSION_KEY) == str(user.pk) or any(address.search(text) for address in theirs):
             session.delete()
 
 

@@ -227,9 +227,10 @@ RULES = [
         how_long="As long as what was changed",
     ),
     Rule(
-        models=("accounts.Deletion",),
-        what="That an account was deleted: its number and the time, here and outside of the database",
-        why="To delete it again when a backup is restored that still has it",
+        models=("accounts.Deletion", "accounts.Forgetting"),
+        what="That an account was deleted: its number, the times and how much was forgotten; the number and the time "
+        "also outside of the database",
+        why="To delete it again when a backup is restored that still has it, and to tell that from tampering",
         seen_by="The maintainers",
         how_long="No end is set: it leads to nobody",
     ),

@@ -17,6 +17,7 @@ BEGIN
     FROM public.datasets_downloadlink l JOIN public.datasets_accessgrant g ON g.id = l.grant_id
     WHERE l.id = r.link_id AND g.user_id = person AND (r.address IS NOT NULL OR r.agent <> '' OR r.country <> '');
     GET DIAGNOSTICS changed = ROW_COUNT;
+    PERFORM public.note_forgetting(person, 'forget_downloads', changed);
     RETURN changed;
 END $$;
 """
@@ -24,7 +25,7 @@ END $$;
 HISTORY = """
 CREATE FUNCTION public.forget_history(person bigint) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-DECLARE requests bigint; grants bigint;
+DECLARE requests bigint; grants bigint; contexts bigint;
 BEGIN
     PERFORM public.require_deletion(person);
     UPDATE public.datasets_accessrequestevent SET purpose = '', reason = ''
@@ -35,6 +36,8 @@ BEGIN
     -- What they did as maintainers keeps their number, which leads to nobody any more.
     UPDATE public.pghistory_context SET metadata = jsonb_build_object('user', person)
     WHERE metadata ->> 'user' = person::text AND metadata - 'user' <> '{}'::jsonb;
+    GET DIAGNOSTICS contexts = ROW_COUNT;
+    PERFORM public.note_forgetting(person, 'forget_history', requests + grants + contexts);
     RETURN requests + grants;
 END $$;
 """
@@ -44,8 +47,8 @@ CREATE FUNCTION public.blank_addresses(days integer, at_most integer) RETURNS bi
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE changed bigint;
 BEGIN
-    IF days < 1 THEN
-        RAISE EXCEPTION 'network addresses are kept for a day at least' USING ERRCODE = 'insufficient_privilege';
+    IF days IS NULL OR days < 30 THEN
+        RAISE EXCEPTION 'network addresses are kept for 30 days at least' USING ERRCODE = 'insufficient_privilege';
     END IF;
     UPDATE public.datasets_downloadrecord SET address = NULL WHERE id IN (
         SELECT id FROM public.datasets_downloadrecord
@@ -62,8 +65,8 @@ CREATE FUNCTION public.blank_purposes(days integer, at_most integer) RETURNS big
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE changed bigint;
 BEGIN
-    IF days < 30 THEN
-        RAISE EXCEPTION 'purposes are kept for 30 days at least' USING ERRCODE = 'insufficient_privilege';
+    IF days IS NULL OR days < 180 THEN
+        RAISE EXCEPTION 'purposes are kept for 180 days at least' USING ERRCODE = 'insufficient_privilege';
     END IF;
     UPDATE public.datasets_accessrequestevent SET purpose = '' WHERE pgh_id IN (
         SELECT e.pgh_id FROM public.datasets_accessrequestevent e

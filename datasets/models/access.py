@@ -103,6 +103,7 @@ class AccessGrant(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", editable=False
     )
 
+    never_changes = ("user", "dataset")
     objects = AccessGrantQuerySet.as_manager()
 
     class Meta:

@@ -38,6 +38,7 @@ class DownloadLink(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     ended_at = models.DateTimeField(null=True, blank=True, editable=False)
 
+    never_changes = ("grant", "release")
     objects = DownloadLinkQuerySet.as_manager()
 
     class Meta:

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+# The database blanks none sooner (datasets/migrations/0007_forgetting.py).
+LEAST_ADDRESS_DAYS = 30
 WEEK = 7 * 86_400
 # Parts whose defaults serve one machine only.
 NAMED_PARTS = ("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL", "BUCKET_NAME", "EVIDENCE_BUCKET_NAME")
@@ -28,6 +30,8 @@ def problems(settings: Mapping[str, Any]) -> Iterator[str]:
         yield "SITE_URL must begin with https://: mailed links are made from it."
     if not 60 <= settings["SIGNED_LIFETIME"] <= WEEK:
         yield "SIGNED_LIFETIME must be between 60 and 604800 seconds: SigV4 URLs live 7 days at most."
+    if settings["ADDRESS_DAYS"] < LEAST_ADDRESS_DAYS:
+        yield "ADDRESS_DAYS must be at least 30: the database blanks no network address sooner."
     yield from (f"{name} is missing." for name in NAMED_PARTS if not os.environ.get(name))
     yield from bucket_problems(settings)
     yield from link_key_problems(settings["LINK_KEYS"], secret)

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 
+import pgtrigger
 import pytest
 from django.db import InternalError, transaction
 from django.utils import timezone
@@ -140,6 +141,23 @@ class TestPublishing:
             AgreementVersion.objects.filter(pk=version.pk).update(text="Something else.")
         with pytest.raises(InternalError, match="Cannot delete"), transaction.atomic():
             AgreementVersion.objects.filter(pk=version.pk).delete()
+
+    def test_nor_round_by_the_status_nor_by_asking_the_triggers_to_be_still(
+        self, agreement: Agreement, maintainer: User
+    ) -> None:
+        rows = AgreementVersion.objects.filter(pk=publish_version(draft(agreement, 1), by=maintainer).pk)
+
+        for change in ({"status": Status.DRAFT}, {"text": "Something else."}, {"published_at": None}):
+            with pgtrigger.ignore(), pytest.raises(InternalError, match="Cannot update"), transaction.atomic():
+                rows.update(**change)
+        with pgtrigger.ignore(), pytest.raises(InternalError, match="Cannot delete"), transaction.atomic():
+            rows.delete()
+
+    def test_a_draft_is_written_and_taken_away_freely(self, agreement: Agreement) -> None:
+        rows = AgreementVersion.objects.filter(pk=draft(agreement, 1).pk)
+
+        assert rows.update(text="Something else.", number=2) == 1
+        assert rows.delete()[0] == 1
 
     def test_the_hash_is_that_of_the_text_that_was_published(self, agreement: Agreement, maintainer: User) -> None:
         version = draft(agreement, 1)

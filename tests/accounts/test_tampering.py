@@ -7,20 +7,23 @@ then is found, by the chain itself or by an anchor of it that lies elsewhere (--
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pgtrigger
 import pytest
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from accounts.models import AgreementVersion, Receipt, ReceiptDocument, Signature
+from accounts.models import AgreementVersion, Deletion, Forgetting, Receipt, ReceiptDocument, Signature, User
 from accounts.services.agreements import sign_agreement
 from accounts.services.anchors import Anchor, written
+from accounts.services.deletions import delete_own_account, forget_person
 from accounts.services.evidence import commit_values, examine_chain, hash_record
 from tests.factories import AgreementVersionFactory, UserFactory
-from tests.owner import tamper, without_triggers
+from tests.owner import as_owner, tamper, without_triggers
 from tests.receipts import make_all_receipts
 
 pytestmark = pytest.mark.django_db
@@ -75,6 +78,7 @@ AS_THE_SITE = {
     "cut tail": "DELETE FROM accounts_signature WHERE id > {third}",
     "text changed": "UPDATE accounts_agreementversion SET text = text || 'And more.'",
     "statements changed": "UPDATE accounts_agreementversion SET statements = '[]'",
+    "text changed round by the status": "UPDATE accounts_agreementversion SET status = 'draft'",
     "version deleted": "DELETE FROM accounts_agreementversion",
     "PDF changed": "UPDATE accounts_receiptdocument SET content = 'another'",
     "PDF and its hash changed": "UPDATE accounts_receiptdocument SET content = 'another', sha256 = repeat('a', 64)",
@@ -155,6 +159,25 @@ def change_pdf(signature: Signature) -> None:
     tamper("UPDATE accounts_receiptdocument SET content = content || ' ' WHERE receipt_id = %s", signature.receipt.pk)
 
 
+def empty_pdf(signature: Signature) -> None:
+    tamper("UPDATE accounts_receiptdocument SET content = NULL WHERE receipt_id = %s", signature.receipt.pk)
+
+
+WIPED = "UPDATE accounts_signature SET typed_name = '', email = '', address = NULL, agent = '', salt = ''"
+
+
+def wipe_as_the_site(signature: Signature) -> None:
+    """All that the site's own role can do: a deletion that runs, which it then lets seem to be none."""
+    user = User.objects.filter(pk=signature.user_id)
+    user.update(is_active=False)
+    running = {"state": "running", "leased_until": timezone.now()}
+    Deletion.objects.create(user=signature.user, **running)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT public.forget_signatures(%s), public.forget_receipts(%s)", [signature.user_id] * 2)
+    user.update(is_active=True)
+    Deletion.objects.update(state="done", leased_until=None, finished_at=timezone.now())
+
+
 def delete_pdf(signature: Signature) -> None:
     tamper("DELETE FROM accounts_receiptdocument WHERE receipt_id = %s", signature.receipt.pk)
 
@@ -176,6 +199,9 @@ BY_THE_CHAIN: dict[str, tuple[Callable[[Chain], None], int, str]] = {
     ),
     "PDF changed": (lambda chain: change_pdf(chain[3]), 3, "not the one that was mailed"),
     "PDF deleted": (lambda chain: delete_pdf(chain[3]), 3, "document of its receipt is gone"),
+    "PDF emptied": (lambda chain: empty_pdf(chain[3]), 3, "is gone, though nobody was forgotten"),
+    "record wiped": (lambda chain: tamper(f"{WIPED} WHERE id = %s", chain[2].pk), 2, "person was not forgotten"),
+    "record wiped by the site": (lambda chain: wipe_as_the_site(chain[2]), 2, "person was not forgotten"),
     "receipt deleted": (lambda chain: delete_receipt(chain[3]), 3, "its receipt is gone"),
 }
 
@@ -250,6 +276,42 @@ def test_as_owner_beyond_the_chain(
     assert words in said["first_bad"]["reason"]
 
 
+def test_the_trace_of_a_wiping_stays_whatever_the_site_does(chain: Chain) -> None:
+    """The owner's triggers are asked to be still, as every session may; the rights are not."""
+    wipe_as_the_site(chain[2])
+
+    for attack in (
+        "DELETE FROM accounts_deletion",
+        f"UPDATE accounts_deletion SET user_id = {UserFactory().pk}",
+        "DELETE FROM accounts_forgetting",
+        "UPDATE accounts_forgetting SET rows = 0",
+    ):
+        with pytest.raises(DatabaseError, match="permission denied"), pgtrigger.ignore(), transaction.atomic():
+            connection.cursor().execute(attack)
+
+    noted = Forgetting.objects.values_list("person", "function", "rows").order_by("pk")
+    assert list(noted) == [(chain[2].user_id, "forget_signatures", 1), (chain[2].user_id, "forget_receipts", 1)]
+
+
+def test_a_wiping_that_looks_like_a_deletion_but_was_none_is_found(
+    chain: Chain, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the owner: all of it but the note that only the functions write."""
+    user = chain[2].user
+    Deletion.objects.create(user=user)
+    User.objects.filter(pk=user.pk).update(email="deleted-00@deleted.invalid")
+    tamper(f"{WIPED} WHERE id = %s", chain[2].pk)
+
+    code, said = verified(capsys)
+
+    assert (code, said["first_bad"]["signature"]) == (1, chain[2].pk)
+
+
+def test_a_document_is_not_emptied_while_no_deletion_of_its_person_runs(chain: Chain) -> None:
+    with pytest.raises(DatabaseError, match="append-only"), as_owner() as cursor:
+        cursor.execute("UPDATE accounts_receiptdocument SET content = NULL")
+
+
 # What is no tampering ------------------------------------------------------------------------------------------------
 
 
@@ -257,15 +319,15 @@ def test_forgotten_values_leave_a_whole_chain_and_the_hash_of_the_receipt(
     chain: Chain, anchor: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sha256 = ReceiptDocument.objects.get(receipt__signature=chain[2]).sha256
-    tamper(
-        "UPDATE accounts_signature SET salt = '', typed_name = '', email = '', address = NULL, agent = '' "
-        "WHERE id = %s",
-        chain[2].pk,
-    )
-    tamper("UPDATE accounts_receiptdocument SET content = NULL WHERE receipt_id = %s", chain[2].receipt.pk)
+    delete_own_account(chain[2].user)
+    deletion = Deletion.objects.claim(lease=timedelta(minutes=1))
+    assert deletion
+    forget_person(deletion)
 
     assert verified(capsys, head=str(anchor))[0] == 0
-    assert ReceiptDocument.objects.get(receipt__signature=chain[2]).sha256 == sha256
+    assert Signature.objects.get(pk=chain[2].pk).salt == ""
+    document = ReceiptDocument.objects.get(receipt__signature=chain[2])
+    assert (document.content, document.sha256) == (None, sha256)
 
 
 def test_a_chain_that_grew_since_its_anchor_is_whole(

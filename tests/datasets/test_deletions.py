@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from accounts.exceptions import MoveNotAllowed
 from accounts.mail import deliver_next
-from accounts.models import Deletion, OutgoingMail, Signature, User, Work
+from accounts.models import Deletion, Forgetting, OutgoingMail, Signature, User, Work
 from accounts.services.deletions import delete_account, delete_own_account
 from accounts.services.evidence import examine_chain
+from accounts.services.forgetting import end_stored_sessions
 from accounts.services.people import enable_account
 from accounts.tasks import sweep
 from datasets.exceptions import AccountDisabled, BucketDown
@@ -27,7 +28,8 @@ from datasets.storage import evidence_bucket
 from datasets.tasks import delete_accounts
 from tests.access import offered, sign
 from tests.factories import DownloadRecordFactory, StaffFactory, UserFactory, granted
-from tests.owner import as_owner
+from tests.maintainers import maintainer
+from tests.owner import as_owner, tamper
 from tests.person import EMAIL, deleted, rows_of, rows_that_mention, whole_person, work
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +79,42 @@ class TestWhatRemains:
         assert (user.is_active, user.is_staff, user.is_superuser, user.last_login) == (False, False, False, None)
         assert not user.has_usable_password()
         assert not user.groups.exists()
+
+    def test_it_stays_how_much_was_forgotten_and_when(self) -> None:
+        person = whole_person()
+        deleted(person)
+        noted = {row.function: row.rows for row in Forgetting.objects.filter(person=person.user.pk)}
+        assert set(noted) == {"forget_signatures", "forget_receipts", "forget_downloads", "forget_history"}
+        assert noted["forget_signatures"] == person.user.signatures.count()
+        assert noted["forget_downloads"] == 1
+        assert Forgetting.objects.count() == len(noted)
+
+    def test_the_admin_shows_it(self, client: Client) -> None:
+        deletion = deleted(whole_person())
+        maintainer(client)
+        page = client.get(f"/admin/accounts/deletion/{deletion.pk}/change/").content.decode()
+        assert "forget_downloads: 1 on " in page
+
+    def test_the_chain_is_not_whole_without_the_record_of_it(self) -> None:
+        person = whole_person()
+        deleted(person)
+        tamper("DELETE FROM accounts_forgetting")
+        bad = examine_chain().bad
+        assert bad
+        assert "not forgotten" in bad.reason
+
+    def test_sessions_of_whose_address_is_only_like_it_go_on(self) -> None:
+        person = whole_person()
+        others = [stored_session(address) for address in (f"x{EMAIL}", f"{EMAIL}.uk", f"a.{EMAIL}", f"{EMAIL}x")]
+        theirs = [stored_session(f"Said to {EMAIL.upper()}.")]
+        deleted(person)
+        assert set(Session.objects.filter(pk__in=[*others, *theirs]).values_list("pk", flat=True)) == set(others)
+
+    def test_an_address_in_any_script_ends_its_sessions(self) -> None:
+        user = UserFactory(email="zoë@marks.example.org")
+        key = stored_session(user.email)
+        end_stored_sessions(user, [user.email])
+        assert not Session.objects.filter(pk=key).exists()
 
     def test_sessions_end(self) -> None:
         person = whole_person()
@@ -256,6 +294,13 @@ class TestFaults:
         assert without_work(rows_of(person.user)) == without_work(remains)
 
 
+def stored_session(address: str) -> str:
+    session = Client().session
+    session["account_login"] = {"email": address}
+    session.save()
+    return str(session.session_key)
+
+
 def killed(_user: User) -> None:
     raise KeyboardInterrupt
 
@@ -309,8 +354,10 @@ class TestEvidence:
 
     def test_addresses_are_not_blanked_before_their_time(self) -> None:
         DownloadRecordFactory()
-        refused("SELECT public.blank_addresses(0, 1000)", "a day at least")
-        refused("SELECT public.blank_purposes(29, 1000)", "30 days at least")
+        for days in ("29", "-1", "NULL"):
+            refused(f"SELECT public.blank_addresses({days}, 1000)", "kept for 30 days at least")
+        for days in ("179", "NULL"):
+            refused(f"SELECT public.blank_purposes({days}, 1000)", "kept for 180 days at least")
 
     def test_a_deletion_is_neither_taken_away_nor_turned_to_somebody_else(self) -> None:
         deletion = delete_own_account(UserFactory())

@@ -27,6 +27,7 @@ MODELS = [model for model in apps.get_models() if is_evidence(model) and not mod
 # Written out, so that none is lost by how they are found.
 KNOWN = {
     "accounts_agreementversionevent",
+    "accounts_forgetting",
     "accounts_receiptdocument",
     "accounts_signature",
     "datasets_accessgrantevent",
@@ -35,6 +36,15 @@ KNOWN = {
     "datasets_downloadrecord",
     "datasets_releaseevent",
     "pghistory_context",
+}
+# What functions of the owner write, and the application only reads.
+WRITTEN_BY_FUNCTIONS = {"accounts_forgetting"}
+# Of what leads to evidence: the columns that say whose it is.
+LEADING = {
+    "accounts_deletion": {"user_id", "created_at"},
+    "accounts_receipt": {"signature_id"},
+    "datasets_accessgrant": {"user_id", "dataset_id"},
+    "datasets_downloadlink": {"grant_id", "release_id"},
 }
 ALL_RIGHTS = (*ORDINARY, "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
 ATTACKS = [
@@ -91,6 +101,8 @@ def rows_in_every_table() -> None:
         AccessRequestFactory()
         sign(UserFactory(), offered())
         make_all_receipts()
+    with as_owner() as cursor:
+        cursor.execute("SELECT public.note_forgetting(1, 'a test', 1)")
 
 
 def test_evidence_is_what_it_is_known_to_be() -> None:
@@ -151,10 +163,40 @@ def test_each_table_gives_what_it_should_and_no_more(application: psycopg2.exten
         asked,
     )
     given = {table: set(rights or ()) for table, rights in found}
-    assert given == {table: set(rights) for table, rights in rights_by_table().items()}
-    assert all(given[table] == {"SELECT", "INSERT"} for table in KNOWN)
+    assert given == {
+        table: {right.partition(" (")[0] for right in rights} for table, rights in rights_by_table().items()
+    }
+    assert all(given[table] == {"SELECT", "INSERT"} for table in KNOWN - WRITTEN_BY_FUNCTIONS)
+    assert all(given[table] == {"SELECT"} for table in WRITTEN_BY_FUNCTIONS)
+    assert all(given[table] == {"SELECT", "INSERT", "UPDATE"} for table in LEADING)
     assert given["accounts_user"] == {"SELECT", "INSERT", "UPDATE", "DELETE"}
     assert given["django_migrations"] == {"SELECT"}
+
+
+@pytest.mark.parametrize(("table", "kept"), LEADING.items(), ids=LEADING)
+def test_what_leads_to_evidence_is_turned_to_nobody_else(
+    application: psycopg2.extensions.connection, table: str, kept: set[str]
+) -> None:
+    found = ask(
+        application,
+        "SELECT attname, has_column_privilege(attrelid, attnum, 'UPDATE') FROM pg_attribute "
+        "WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+        table,
+    )
+    assert {column for column, may_change in found if not may_change} == {"id", *kept}
+    for attack in (f"UPDATE {table} SET {min(kept)} = {min(kept)}", f"DELETE FROM {table}"):
+        with application.cursor() as cursor, pytest.raises(InsufficientPrivilege, match="permission denied for table"):
+            cursor.execute(attack)
+
+
+@pytest.mark.django_db
+def test_nobody_writes_that_something_was_forgotten_but_what_forgets_it() -> None:
+    for attack in (
+        "SELECT public.note_forgetting(1, 'forget_signatures', 1)",
+        "INSERT INTO accounts_forgetting (person, function, rows) VALUES (1, 'forget_signatures', 1)",
+    ):
+        with pytest.raises(ProgrammingError, match="permission denied for table"), transaction.atomic():
+            connection.cursor().execute(attack)
 
 
 def test_the_role_owns_nothing(application: psycopg2.extensions.connection) -> None:
@@ -223,9 +265,15 @@ class TestOwner:
     def test_a_right_given_by_hand_is_named_and_taken_back(self) -> None:
         with as_owner() as cursor:
             cursor.execute("GRANT UPDATE (address) ON datasets_downloadrecord TO portal_app")
+            cursor.execute("GRANT UPDATE, DELETE ON datasets_downloadlink TO portal_app")
+            cursor.execute("GRANT UPDATE (user_id) ON accounts_deletion TO portal_app")
             cursor.execute("GRANT CREATE ON SCHEMA public TO portal_app")
         assert [message.msg for message in check_role(None, ["default"])] == [
             "The role 'portal_app' has the right UPDATE on datasets_downloadrecord, which is evidence.",
+            "The role 'portal_app' has the right UPDATE on accounts_deletion.user_id, which leads to evidence.",
+            "The role 'portal_app' has the right UPDATE on datasets_downloadlink.grant_id, which leads to evidence.",
+            "The role 'portal_app' has the right UPDATE on datasets_downloadlink.release_id, which leads to evidence.",
+            "The role 'portal_app' has the right DELETE on datasets_downloadlink, which leads to evidence.",
             "The role 'portal_app' may make things in the schema public.",
         ]
         with as_owner():
