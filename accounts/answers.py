@@ -2,7 +2,14 @@
 
 from django.http import HttpResponse
 
-from accounts.models import ReceiptDocument
+from accounts.models import AgreementVersion, ReceiptDocument
+
+
+def text_answer(version: AgreementVersion) -> HttpResponse:
+    """The exact text, byte for byte what was hashed."""
+    response = HttpResponse(version.text.encode(), content_type="text/plain; charset=utf-8")
+    response["Content-Disposition"] = f'inline; filename="{version.stem}.txt"'
+    return response
 
 
 def pdf_answer(document: ReceiptDocument) -> HttpResponse:

@@ -27,7 +27,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from accounts.acts import act_from
-from accounts.answers import pdf_answer
+from accounts.answers import pdf_answer, text_answer
 from accounts.exceptions import MoveNotAllowed
 from accounts.forms.deletion import DeleteAccountForm
 from accounts.forms.kept import Kept, asked_resets, forget, keep, kept
@@ -159,11 +159,8 @@ def agreement_versions(request: Signed, slug: str) -> HttpResponse:
 @never_cache
 @require_safe
 def signed_text(request: Signed, slug: str, number: int) -> HttpResponse:
-    """The exact text, byte for byte what was hashed."""
-    version = get_object_or_404(readable_versions(request, slug), number=number)
-    response = HttpResponse(version.text.encode(), content_type="text/plain; charset=utf-8")
-    response["Content-Disposition"] = f'inline; filename="{slug}-version-{version.number}.txt"'
-    return response
+    """The exact text, for who may read it here."""
+    return text_answer(get_object_or_404(readable_versions(request, slug), number=number))
 
 
 @login_required

@@ -17,7 +17,7 @@ def receipt(mail: OutgoingMail) -> Content:
     if made.document.content is None:
         raise Obsolete("the receipt was forgotten with its person.")
     signature, version = made.signature, made.signature.version
-    text, pdf = f"{version.agreement.slug}-version-{version.number}.txt", made.file_name
+    text, pdf = f"{version.stem}.txt", made.file_name
     facts = {"signature": signature, "version": version, "file_name": text, "receipt_name": pdf}
     return Content(
         {**facts, "receipt_sha256": made.document.sha256},

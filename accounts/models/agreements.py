@@ -98,6 +98,11 @@ class AgreementVersion(models.Model):
         super().save(*args, **kwargs)  # type: ignore[arg-type]
 
     @property
+    def stem(self) -> str:
+        """What files about this version are called."""
+        return f"{self.agreement.slug}-version-{self.number}"
+
+    @property
     def hash_groups(self) -> list[str]:
         return [self.sha256[i : i + 8] for i in range(0, 64, 8)]
 

@@ -29,8 +29,7 @@ class Receipt(Work):
 
     @property
     def file_name(self) -> str:
-        version = self.signature.version
-        return f"{version.agreement.slug}-version-{version.number}-receipt.pdf"
+        return f"{self.signature.version.stem}-receipt.pdf"
 
 
 # While a Deletion of its person runs, a document may be forgotten, its hash never; nothing else changes, ever.

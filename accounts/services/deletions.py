@@ -8,7 +8,6 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -101,7 +100,7 @@ def repeat_deletion(user: User) -> Deletion:
         User.objects.filter(pk=user.pk).update(is_active=False)
         end_sessions(user)
         deletion, _made = Deletion.objects.get_or_create(user=user)
-        again = {"state": Work.State.WAITING, "due_at": Now(), "leased_until": None, "finished_at": None, "deaths": 0}
-        Deletion.objects.filter(pk=deletion.pk).update(**again, mail=None)
+        again = {**Deletion.fresh_start(), "leased_until": None, "mail": None}
+        Deletion.objects.filter(pk=deletion.pk).update(**again)
         deletion.refresh_from_db()
         return deletion

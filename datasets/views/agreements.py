@@ -11,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.address import client_address
+from accounts.answers import text_answer
 from accounts.exceptions import NameUnusable, StatementsMissing, VersionReplaced
 from accounts.freshness import ask_again, is_fresh
 from accounts.models import AgreementVersion
@@ -136,10 +137,6 @@ def needs_form(standing: AccessStanding) -> bool:
 
 @require_safe
 def agreement_text(request: HttpRequest, slug: str, number: int) -> HttpResponse:
-    """The exact text, byte for byte what was hashed."""
+    """The exact text, for everybody who may see the dataset."""
     dataset = shown_dataset(request, slug)
-    version = get_object_or_404(dataset.agreement.versions.published(), number=number)
-    response = HttpResponse(version.text.encode(), content_type="text/plain; charset=utf-8")
-    name = f"{dataset.agreement.slug}-version-{version.number}.txt"
-    response["Content-Disposition"] = f'inline; filename="{name}"'
-    return response
+    return text_answer(get_object_or_404(dataset.agreement.versions.published(), number=number))
