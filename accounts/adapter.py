@@ -111,7 +111,8 @@ class AccountAdapter(DefaultAccountAdapter):
 
 class SecondFactorAdapter(DefaultMFAAdapter):
     error_messages = DefaultMFAAdapter.error_messages | {
-        "incorrect_code": "That is not the right code. An app's codes change every 30 seconds: take the newest.",
+        "incorrect_code": "That is not the right code, or it was used already. An app's codes change every 30 seconds:"
+        " take the newest.",
         "unverified_email": "Confirm your address before you add a second factor.",
     }
 
