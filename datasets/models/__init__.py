@@ -5,6 +5,7 @@ from datasets.models.anchors import EvidenceAnchor
 from datasets.models.catalog import Archive, CatalogueEdition, Dataset, Release, Volume
 from datasets.models.downloads import DailyUsage, DownloadLink, DownloadRecord
 from datasets.models.notices import Notice
+from datasets.models.previews import Preview
 
 __all__ = [
     "AccessGrant",
@@ -17,6 +18,7 @@ __all__ = [
     "DownloadRecord",
     "EvidenceAnchor",
     "Notice",
+    "Preview",
     "Release",
     "Volume",
 ]
