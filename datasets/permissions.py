@@ -13,7 +13,7 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Signature, User
 from datasets.exceptions import (
     AccountDisabled,
     AgreementUnsigned,
@@ -26,7 +26,7 @@ from datasets.exceptions import (
     ReleaseUnpublished,
     ReleaseWithdrawn,
 )
-from datasets.models import Release
+from datasets.models import Dataset, Release
 
 # A grant given a moment ago by a server whose clock is ahead begins here, too.
 CLOCKS_DIFFER = timedelta(minutes=15)
@@ -238,3 +238,14 @@ def day_long(moment: datetime) -> str:
 def site_address(view: str, *args: str) -> str:
     """An absolute address, made from the settings: what a request says of its host is never believed."""
     return settings.SITE_URL + reverse(view, args=args)
+
+
+def may_see_previews(user: User | AnonymousUser, dataset: Dataset) -> bool:
+    """Whether the pictures of this dataset are for this person."""
+    if dataset.preview_audience == Dataset.Audience.EVERYONE:
+        return True
+    if user.pk is None or not user.is_active:
+        return False
+    if dataset.preview_audience == Dataset.Audience.SIGNED_IN:
+        return True
+    return Signature.objects.filter(user=user.pk, version__agreement=dataset.agreement_id).exists()

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path, register_converter
 
-from datasets.views import access, agreements, catalog, downloads
+from datasets.views import access, agreements, catalog, downloads, previews
 
 
 class VersionConverter:
@@ -23,14 +23,42 @@ class NameConverter(VersionConverter):
     regex = r"[A-Za-z0-9][A-Za-z0-9._-]{0,149}"
 
 
+class MemberConverter:
+    """The path of a member, as it stands in its archive: any text. It names a row, never a file.
+
+    Browsers resolve the parts "." and "..", and proxies join slashes: such a part, an empty one, and one that begins
+    with a tilde itself, has a tilde before it."""
+
+    regex = r"(?s:.{1,1000})"
+
+    def to_python(self, value: str) -> str:
+        path = "/".join(part[1:] if part.startswith("~") else part for part in value.split("/"))
+        # Each path has one address; and the database has no word for a zero byte.
+        if self.to_url(path) != value or "\0" in path:
+            raise ValueError(value)
+        return path
+
+    def to_url(self, value: str) -> str:
+        return "/".join(
+            f"~{part}" if part in ("", ".", "..") or part.startswith("~") else part for part in value.split("/")
+        )
+
+
 register_converter(VersionConverter, "version")
 register_converter(NameConverter, "name")
+register_converter(MemberConverter, "member")
 
 urlpatterns: list[URLPattern] = [
     path("datasets/", catalog.dataset_list, name="datasets"),
     path("datasets/<slug:slug>/", catalog.dataset_page, name="dataset"),
     path("datasets/<slug:slug>/<version:version>/", catalog.release_page, name="release"),
     path("datasets/<slug:slug>/<version:version>/<name:name>/", catalog.archive_page, name="archive"),
+    path(
+        "datasets/<slug:slug>/<version:version>/<name:archive_name>/<member:member_path>/",
+        previews.volume_page,
+        name="volume",
+    ),
+    path("previews/<int:volume_pk>/<name:folder>/<name:name>", previews.preview_image, name="preview_image"),
     path("datasets/<slug:slug>/agreement/", agreements.agreement_page, name="agreement"),
     path("datasets/<slug:slug>/agreement/<int:number>.txt", agreements.agreement_text, name="agreement_text"),
     path("datasets/<slug:slug>/ask/", access.ask, name="ask"),

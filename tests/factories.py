@@ -15,9 +15,11 @@ from datasets.models import (
     DownloadLink,
     DownloadRecord,
     Notice,
+    Preview,
     Release,
     Volume,
 )
+from tests.reports import report_of
 
 PASSWORD = "a long pass phrase for tests"
 
@@ -147,6 +149,23 @@ class VolumeFactory(factory.django.DjangoModelFactory):
     size = 1_000_000
     acquisition = "CORPD_FBK"
     slices, coils, readout, phase = 36, 15, 640, 368
+
+
+class PreviewFactory(factory.django.DjangoModelFactory):
+    """Pictures that were made of a volume; nothing lies under their names. Without a report: see `waiting`, `failed`."""
+
+    class Meta:
+        model = Preview
+
+    class Params:
+        waiting = factory.Trait(state="waiting", folder="", report=None, finished_at=None)
+        failed = factory.Trait(state="failed", folder="", report=None, reason="The file is a web page, not HDF5.")
+
+    volume = factory.SubFactory(VolumeFactory)
+    state = Preview.State.DONE
+    finished_at = factory.LazyFunction(timezone.now)
+    folder = factory.LazyAttribute(lambda row: hashlib.sha256(row.volume.path.encode()).hexdigest()[:40])
+    report = factory.LazyAttribute(lambda row: report_of(row.volume).as_json())
 
 
 class AccessRequestFactory(factory.django.DjangoModelFactory):

@@ -235,6 +235,10 @@ class Volume(models.Model):
     def __str__(self) -> str:
         return self.path
 
+    def get_absolute_url(self) -> str:
+        release = self.archive.release
+        return reverse("volume", args=[release.dataset.slug, release.version, self.archive.name, self.path])
+
 
 class CatalogueEdition(models.Model):
     """Whether what public pages are made of has changed: the sum of all numbers is another one after every commit that

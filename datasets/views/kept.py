@@ -38,14 +38,25 @@ def is_personal(request: HttpRequest) -> bool:
     return not personal.isdisjoint(request.COOKIES) or bool(request.META.get("QUERY_STRING"))
 
 
+def made_anew(view: View[Parameters]) -> View[Parameters]:
+    """For pages that are too many to keep."""
+
+    def answer(request: HttpRequest, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        if request.COOKIES:
+            # It may hold a person's link, or pictures that are not for everybody.
+            add_never_cache_headers(response)
+        return response
+
+    return update_wrapper(answer, view)
+
+
 def kept_for_visitors(view: View[Parameters]) -> View[Parameters]:
+    anew = made_anew(view)
+
     def answer(request: HttpRequest, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> HttpResponse:
         if is_personal(request):
-            response = view(request, *args, **kwargs)
-            if request.COOKIES:
-                # It may hold a person's link.
-                add_never_cache_headers(response)
-            return response
+            return anew(request, *args, **kwargs)
         pages = caches["pages"]
         key = hashlib.sha256(f"{edition()} {request.path}".encode()).hexdigest()
         content = pages.get(key)
