@@ -152,7 +152,7 @@ class VolumeFactory(factory.django.DjangoModelFactory):
 
 
 class PreviewFactory(factory.django.DjangoModelFactory):
-    """Pictures that were made of a volume; nothing lies under their names. Without a report: see `waiting`, `failed`."""
+    """Pictures that were made of a volume, though no files lie under their names; or `waiting`, or `failed`."""
 
     class Meta:
         model = Preview

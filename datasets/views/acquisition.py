@@ -21,6 +21,11 @@ def joined(numbers: Sequence[int] | None) -> str:
     return " × ".join(str(number) for number in numbers or ())
 
 
+def in_plane(matrix: Sequence[int] | None) -> Sequence[int] | None:
+    """A matrix without its depth of one slice."""
+    return matrix[:2] if matrix and matrix[2:] == (1,) else matrix
+
+
 def with_unit(value: float | None, unit: str, digits: int = 6) -> str:
     return "" if value is None else f"{value:.{digits}g}{unit}"
 
@@ -38,7 +43,7 @@ def scan_facts(volume: Volume, facts: Facts | None) -> list[Fact]:
         Fact("Slices", f"{slices}, {with_unit(facts.slice_mm, ' mm')}" if facts and facts.slice_mm else slices),
         Fact("k-space", f"{joined(shape)}, {facts.dtype}" if facts else joined(shape)),
         Fact("Encoded matrix", joined(facts.encoded) if facts else ""),
-        Fact("Reconstructed", joined(facts.recon) if facts else ""),
+        Fact("Reconstructed", joined(in_plane(facts.recon)) if facts else ""),
     ]
 
 
@@ -76,13 +81,14 @@ def opening(path: str, layout: Layout, number: int) -> list[Line]:
         return [
             Line("import h5py"),
             Line(f"with h5py.File({python_name(path)}) as file:"),
-            Line(f'    picture = file["{STORED[layout]}"][{number}]', "y, x"),
+            Line(f'    picture = file["{STORED[layout]}"][{number}][::-1]', "y, x; upright"),
         ]
     single = layout is Layout.SINGLE_COIL
+    combined = "abs(images)" if single else "np.sqrt((abs(images) ** 2).sum(axis=0))"
     return [
         Line("import h5py, numpy as np"),
         Line(f"with h5py.File({python_name(path)}) as file:"),
         Line(f'    kspace = file["kspace"][{number}]', "readout, phase" if single else "coil, readout, phase"),
         Line('images = np.fft.fftshift(np.fft.ifft2(kspace, norm="ortho"), axes=(-2, -1))'),
-        Line("picture = abs(images)" if single else "picture = np.sqrt((abs(images) ** 2).sum(axis=0))", "y, x"),
+        Line(f"picture = {combined}[::-1]", "y, x; upright"),
     ]

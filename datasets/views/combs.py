@@ -9,6 +9,8 @@ LEFT, TOP, BOTTOM = 10.0, 14, 154
 FILLED = 0.64
 # Labels that are nearer than this, in per cent, would touch.
 APART = 13.0
+# As many columns of a comb are told apart on a thumbnail.
+NEAR_CENTRE = 96
 
 
 class Comb(NamedTuple):
@@ -30,6 +32,20 @@ class Comb(NamedTuple):
     def path(self) -> str:
         """Path data: every column a line in its middle, one unit wide and four high."""
         return "".join(f"M{column}.5 0v4" for column in self.kept)
+
+    @property
+    def left(self) -> int:
+        """Where the part near the centre begins."""
+        return max(0, (self.total - NEAR_CENTRE) // 2)
+
+    @property
+    def width(self) -> int:
+        """How many columns that part has."""
+        return min(self.total, NEAR_CENTRE)
+
+    @property
+    def path_near_centre(self) -> str:
+        return "".join(f"M{column}.5 0v4" for column in self.kept if 0 <= column - self.left < self.width)
 
     @property
     def words(self) -> str:

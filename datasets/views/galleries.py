@@ -1,4 +1,4 @@
-"""Galleries: the volumes of a release or an archive by their pictures, a page at a time, in a fixed number of queries."""
+"""Galleries: volumes by their pictures, a page at a time, in a fixed number of queries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, F, Func, JSONField, Q, QuerySet, Window
+from django.db.models import Count, F, Func, JSONField, Q, QuerySet, Value, Window
 from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import RowNumber
 from django.http import QueryDict
@@ -24,13 +24,12 @@ class PictureOfSize(Func):
     """What a report says of its picture of this size. The rest of a report is long, and stays in the database."""
 
     function = "jsonb_path_query_first"
+    template = "%(function)s(%(expressions)s::jsonpath)"
     output_field = JSONField()
 
     def __init__(self, report: str, size: str) -> None:
-        super().__init__(report)
-        self.template = (
-            f"%(function)s(%(expressions)s, '$.pictures[*] ? (@.kind == \"reconstruction\" && @.size == \"{size}\")')"
-        )
+        where = f'@.kind == "reconstruction" && @.size == "{size}"'
+        super().__init__(report, Value(f"$.pictures[*] ? ({where})"))
 
 
 # Of one page's rows, which are found first: the database would open every report before it sorts.
@@ -107,7 +106,7 @@ class Card:
 class Filter(NamedTuple):
     name: str
     """empty where the acquisition is not recorded"""
-    count: int
+    volumes: int
     address: str
     is_current: bool
 

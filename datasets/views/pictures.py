@@ -1,4 +1,4 @@
-"""What a volume's page shows: its pictures slice by slice, or why there are none, and how good the undersampled one is."""
+"""What a volume's page shows: its pictures slice by slice, or why there are none; its scores and facts."""
 
 from dataclasses import dataclass
 from enum import StrEnum

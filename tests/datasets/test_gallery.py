@@ -1,6 +1,7 @@
 """Galleries on the pages of a dataset, a release and an archive."""
 
 import re
+from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -81,7 +82,7 @@ def test_a_dataset_shows_only_its_current_release(client: Client, archive: Archi
         dataset=archive.release.dataset,
         version="1.0",
         status="published",
-        published_at=timezone.now() - timezone.timedelta(days=900),
+        published_at=timezone.now() - timedelta(days=900),
     )
     pictured(ArchiveFactory(release=older), "AXOLD")
     pictured(archive, "AXT2")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.test import Client
-from django.urls import resolve, reverse
+from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
@@ -176,13 +176,13 @@ def test_a_stored_reconstruction_is_named_as_such(client: Client, volume: Volume
 
     assert "a stored" in text
     assert "As the file holds it" in text
-    assert f'picture = file["{key}"][8]' in text
+    assert f'picture = file["{key}"][8][::-1]' in text
     assert "Sampling mask" not in html
 
 
 @pytest.mark.parametrize("layout", list(Layout))
 def test_the_lines_that_open_a_file_are_python(client: Client, volume: Volume, layout: Layout) -> None:
-    volume.path = 'a\'b"c\\n</code>{{ x }} é\u2028.h5'
+    volume.path = "a'b\"c\\n</code>{{ x }} é\u2028.h5"
     volume.save()
     PreviewFactory(volume=volume, report=report_of(volume, layout=layout).as_json())
 
@@ -327,19 +327,19 @@ def test_any_member_path_has_an_address_that_leads_back_to_it(client: Client, vo
     volume.save()
 
     address = volume.get_absolute_url()
-    parts = [part for part in urlsplit(address).path.split("/")[1:-1]]
+    parts = urlsplit(address).path.split("/")[1:-1]
     html = html_of(client, address)
     listed = html_of(client, "/datasets/knee/2.0/knee_val.tar.xz/")
 
-    assert resolve("/datasets/knee/2.0/knee_val.tar.xz/x/").url_name == "volume"
     assert not {"", ".", ".."} & set(parts)
-    assert f"<h1 class=\"mono-title\">{(path.rpartition('/')[2] or path).replace('&', '&amp;').split('<')[0][:4]}" in (
-        unescape(html).replace("&", "&amp;")
-    )
+    heading = unescape(html.partition('<h1 class="mono-title">')[2].partition("</h1>")[0])
+    assert heading == (path.rpartition("/")[2] or path)
     assert address in unescape(listed)
 
 
-@pytest.mark.parametrize("member", ["nothing.h5", "%00.h5", "~a.h5", "a/../multicoil_val/file1000007.h5", "%ff", "k" * 3000])
+@pytest.mark.parametrize(
+    "member", ["nothing.h5", "%00.h5", "~a.h5", "a/../multicoil_val/file1000007.h5", "%ff", "k" * 3000]
+)
 def test_a_member_that_is_none_has_no_page(client: Client, volume: Volume, member: str) -> None:
     html_of(client, f"/datasets/knee/2.0/knee_val.tar.xz/{member}/", status=404)
 
