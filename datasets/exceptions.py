@@ -72,6 +72,10 @@ class BucketDown(PartDown):
     """The bucket does not answer."""
 
 
+class NoRoomLeft(PartDown):
+    """There is no room on the disk for what has to lie there for a while."""
+
+
 class ObjectMissing(Exception):
     """The bucket has no such key."""
 

@@ -188,16 +188,39 @@ class Bucket:
             )
         return ObjectFacts(len(body), answer["ETag"].strip('"'), answer.get("VersionId", ""))
 
-    def put(self, key: str, content: bytes) -> None:
-        """A small object, whole or not at all."""
+    def put(self, key: str, content: bytes, **said: str) -> None:
+        """A small object, whole or not at all, with what is said of it, such as ContentType or CacheControl."""
         with named_errors():
-            self.client.put_object(Bucket=self.name, Key=key, Body=content)
+            self.client.put_object(Bucket=self.name, Key=key, Body=content, **said)  # type: ignore[arg-type]
+
+    def get(self, key: str) -> bytes:
+        """A small object; ObjectMissing when there is none of this key."""
+        with named_errors(key):
+            return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
+
+    def delete(self, *keys: str) -> None:
+        """Delete objects, at most 1,000; those that are not there are no error."""
+        with named_errors():
+            wanted: Any = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+            refused = self.client.delete_objects(Bucket=self.name, Delete=wanted).get("Errors")
+        if refused:
+            raise BucketDown(f"The bucket did not delete {refused[0]}.")
+
+    def folders(self) -> Iterator[str]:
+        """What stands before the first slash of keys, each once, without the keys themselves."""
+        with named_errors():
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Delimiter="/"):
+                yield from (entry["Prefix"].removesuffix("/") for entry in page.get("CommonPrefixes", []))
 
     def keys(self, prefix: str) -> Iterator[str]:
         """The keys that begin so, in their order, page by page."""
+        yield from (key for key, _written_at in self.dated_keys(prefix))
+
+    def dated_keys(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """The same, and when each object was written."""
         with named_errors():
             for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
-                yield from (entry["Key"] for entry in page.get("Contents", []))
+                yield from ((entry["Key"], entry["LastModified"]) for entry in page.get("Contents", []))
 
     def reachable(self) -> bool:
         """Whether the bucket answers to our credentials, within a few seconds."""
@@ -238,6 +261,11 @@ def bucket() -> Bucket:
 def evidence_bucket() -> Bucket:
     """The bucket of what must outlive a restored backup."""
     return _named(settings.EVIDENCE_BUCKET_NAME)
+
+
+def preview_bucket() -> Bucket:
+    """The bucket of previews, which can be made again."""
+    return _named(settings.PREVIEW_BUCKET_NAME)
 
 
 def _named(name: str) -> Bucket:
