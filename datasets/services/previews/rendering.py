@@ -7,7 +7,7 @@ from accounts.services.work import work_through
 from datasets.exceptions import ObjectMissing, PartDown
 from datasets.kspace.errors import KSpaceError
 from datasets.kspace.report import Rendering, Wish
-from datasets.kspace.sandbox import Sandbox
+from datasets.kspace.sandbox import Sandbox, SandboxError
 from datasets.models import Preview, Volume
 from datasets.services.previews.pictures import keep_pictures
 from datasets.services.previews.sources import Sources
@@ -43,6 +43,10 @@ class Renderer:
             row.finish(row.State.FAILED, reason=str(error)[:LONGEST_REASON] or type(error).__name__)
         except PartDown as error:
             row.postpone(reason=str(error)[:LONGEST_REASON], base=BACKOFF_BASE, ceiling=BACKOFF_CEILING)
+        except SandboxError as error:
+            # A fault of ours, which this file may have met alone: tried again like after a death, and then given up.
+            logger.exception("the sandbox does not work", extra={"work": "preview", "row": row.pk})
+            row.crash(reason=str(error)[:LONGEST_REASON])
         else:
             row.finish(row.State.DONE, folder=folder, report=rendering.report.as_json())
 
@@ -63,12 +67,12 @@ class Renderer:
 _renderer = Renderer()
 
 
-def render_due_previews(*, seconds: float) -> bool:
+def render_due_previews(*, seconds: float, renderer: Renderer = _renderer) -> bool:
     """Render what is due, for so long; True when the time was up before the rows were."""
     has_more = False
     try:
-        has_more = work_through(Preview.objects.all(), _renderer.render_preview, seconds=seconds)
+        has_more = work_through(Preview.objects.all(), renderer.render_preview, seconds=seconds)
     finally:
         if not has_more:
-            _renderer.close()
+            renderer.close()
     return has_more

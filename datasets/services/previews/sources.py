@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import BinaryIO, cast
 
 from datasets.exceptions import NoRoomLeft
@@ -43,6 +44,11 @@ class Window(io.RawIOBase):
         self._position = base + offset
         return self._position
 
+    def expect(self, offset: int, length: int) -> None:
+        """As of the whole file: these bytes will be read, in their order."""
+        if hasattr(self._file, "expect"):
+            self._file.expect(self._offset + offset, min(length, max(0, self._size - offset)))
+
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         wanted = max(0, min(len(buffer), self._size - self._position))
         self._file.seek(self._offset + self._position)
@@ -62,7 +68,7 @@ class Sources:
         self._archive: tuple[str, str, str] | None = None
 
     @contextmanager
-    def opened(self, volume: Volume) -> Iterator[BinaryIO]:
+    def opened(self, volume: Volume) -> Iterator[Path | BinaryIO]:
         """Raises KSpaceErrors for archives that cannot be read, ObjectMissing and PartDown."""
         if is_plain(volume.archive.name):
             with closing(_object_of(volume.archive)) as file:
@@ -70,8 +76,9 @@ class Sources:
         else:
             with spool(volume.size) as file:
                 self._unpack(volume, file)
-                file.seek(0)
-                yield file
+                file.flush()
+                # A file on disk goes to the sandbox as an open descriptor, which is quicker than to be asked for bytes.
+                yield Path(f"/dev/fd/{file.fileno()}")
 
     def close(self) -> None:
         if self._file is not None:

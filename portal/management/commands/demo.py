@@ -24,9 +24,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 class Command(BaseCommand):
     help = (
-        "Run the whole site on this machine: PostgreSQL, Valkey, an S3 server, a mail sink, the workers, their clock and "
-        "the web server, with sample data. All of it listens on 127.0.0.1 alone and keeps its data in one folder; a "
-        "second run continues with that data. Ctrl-C stops everything. To begin anew, remove the folder."
+        "Run the whole site on this machine: PostgreSQL, Valkey, an S3 server, a mail sink, two workers, their clock "
+        "and the web server, with sample data. All of it listens on 127.0.0.1 alone and keeps its data in one folder; "
+        "a second run continues with that data. Ctrl-C stops everything. To begin anew, remove the folder."
     )
     requires_system_checks = ()
 
