@@ -57,10 +57,8 @@ class WorkQuerySet(models.QuerySet[Row], Generic[Row]):
         rows = self.due(timezone.now() - by)
         if not self.model.comes_in_heaps:
             return rows
-        held = self.model._base_manager.filter(state__in=Work.OPEN).filter(
-            state=Work.State.RUNNING, leased_until__gt=Now()
-        )
-        return rows.filter(~Exists(held))
+        held = self.model._base_manager.filter(state__in=Work.OPEN).filter(state=Work.State.RUNNING)
+        return rows.filter(~Exists(held.filter(leased_until__gt=Now())))
 
     def late(self, by: timedelta) -> Self:
         """Rows that nobody took for so long, and those that are stuck."""

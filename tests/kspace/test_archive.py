@@ -117,18 +117,13 @@ def test_a_few_bytes_that_unpack_to_much_take_a_block_of_memory_at_a_time(name: 
 
 def test_xz_that_wants_more_memory_than_anybodys_usual_command_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "XZ_MEMORY", 2**20)
-    with pytest.raises(BrokenArchiveError, match="[Mm]emory"):
+    with pytest.raises(BrokenArchiveError, match=r"[Mm]emory"):
         unpacked("volumes.tar.xz", lzma.compress(NOISE, preset=6), 0, 1)
 
 
 def test_kinds_are_told_by_the_name() -> None:
-    assert [is_plain(name) for name in ("a.tar", "A.TAR", "scan.h5", "a.tar.gz", "a.tgz")] == [
-        True,
-        True,
-        True,
-        False,
-        False,
-    ]
+    assert all(is_plain(name) for name in ("a.tar", "A.TAR", "scan.h5"))
+    assert not any(is_plain(name) for name in ("a.tar.gz", "a.tgz", "a.tar.xz"))
     assert kind_of("a.TGZ") is kind_of("a.tar.gz")
     assert kind_of("a.txz") is kind_of("a.tar.xz")
     with pytest.raises(UnsupportedLayoutError, match="Zstandard, from which no previews can be made yet"):

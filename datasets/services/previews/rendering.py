@@ -4,7 +4,7 @@ import logging
 from datetime import timedelta
 
 from accounts.services.work import work_through
-from datasets.exceptions import ObjectMissing, PartDown
+from datasets.exceptions import ObjectChanged, ObjectMissing, PartDown
 from datasets.kspace.errors import KSpaceError
 from datasets.kspace.report import Rendering, Wish
 from datasets.kspace.sandbox import Sandbox, SandboxError
@@ -39,7 +39,7 @@ class Renderer:
         try:
             rendering = self._render(volume)
             folder = keep_pictures(rendering)
-        except (KSpaceError, ObjectMissing) as error:
+        except (KSpaceError, ObjectMissing, ObjectChanged) as error:
             row.finish(row.State.FAILED, reason=str(error)[:LONGEST_REASON] or type(error).__name__)
         except PartDown as error:
             row.postpone(reason=str(error)[:LONGEST_REASON], base=BACKOFF_BASE, ceiling=BACKOFF_CEILING)

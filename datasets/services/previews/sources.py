@@ -69,7 +69,7 @@ class Sources:
 
     @contextmanager
     def opened(self, volume: Volume) -> Iterator[Path | BinaryIO]:
-        """Raises KSpaceErrors for archives that cannot be read, ObjectMissing and PartDown."""
+        """Raises KSpaceErrors for archives that cannot be read, ObjectMissing, ObjectChanged and PartDown."""
         if is_plain(volume.archive.name):
             with closing(_object_of(volume.archive)) as file:
                 yield cast(BinaryIO, Window(file, volume.offset, volume.size))
@@ -111,7 +111,7 @@ class Sources:
 
 def _object_of(archive: Archive) -> BinaryIO:
     """As it was when it was registered: another version of it, or another object of this key, is refused."""
-    return bucket().open(archive.key, version_id=archive.version_id, etag=archive.etag)
+    return cast(BinaryIO, bucket().open(archive.key, version_id=archive.version_id, etag=archive.etag))
 
 
 @contextmanager
