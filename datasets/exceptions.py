@@ -72,8 +72,16 @@ class BucketDown(PartDown):
     """The bucket does not answer."""
 
 
+class NoRoomLeft(PartDown):
+    """There is no room on the disk for what has to lie there for a while."""
+
+
 class ObjectMissing(Exception):
     """The bucket has no such key."""
+
+
+class ObjectChanged(Exception):
+    """The object is another one than when its reading began, or than was asked for."""
 
 
 class MoveNotAllowed(Exception):

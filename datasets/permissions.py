@@ -1,4 +1,5 @@
-"""The only gate. Pages, links, scripts and the API all ask here whether somebody may download a release.
+"""The only gate. Pages, links, scripts and the API all ask here whether somebody may download a release, or see
+previews.
 
 The facts come from one SQL statement, so that they are of one moment; `judge` compares dates and never trusts a
 status alone. What is refused carries the sentence that the person at the terminal reads.
@@ -13,7 +14,7 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Signature, User
+from accounts.models import User
 from datasets.exceptions import (
     AccountDisabled,
     AgreementUnsigned,
@@ -65,19 +66,23 @@ class Standing(NamedTuple):
         return settings.DAILY_BYTES if self.grant_daily_bytes is None else self.grant_daily_bytes
 
 
-# The columns of Standing up to the link, over u (user), g (grant), d (dataset) and r (release). It needs %(now)s.
-STANDING_COLUMNS = """
-    u.is_active, g.id, g.status, g.starts_at, g.ends_at, g.reason, g.revoked_at,
-    d.slug, d.name, r.version, r.status, r.reason, r.withdrawn_at,
-    CASE WHEN r.status = 'withdrawn' THEN (
-        SELECT n.version FROM datasets_release n WHERE n.dataset_id = d.id AND n.status = 'published'
-        ORDER BY n.published_at DESC, n.id DESC LIMIT 1) END,
+# The agreement's version that must be signed by now, and the latest that the person has signed, over u and d.
+SIGNED_COLUMNS = """
     (SELECT max(v.number) FROM accounts_agreementversion v
         WHERE v.agreement_id = d.agreement_id AND v.status <> 'draft' AND NOT v.editorial
         AND v.required_from <= %(now)s),
     (SELECT max(v.number) FROM accounts_signature s JOIN accounts_agreementversion v ON v.id = s.version_id
         WHERE s.user_id = u.id AND v.agreement_id = d.agreement_id)
 """
+# The columns of Standing up to the link, over u (user), g (grant), d (dataset) and r (release). It needs %(now)s.
+STANDING_COLUMNS = f"""
+    u.is_active, g.id, g.status, g.starts_at, g.ends_at, g.reason, g.revoked_at,
+    d.slug, d.name, r.version, r.status, r.reason, r.withdrawn_at,
+    CASE WHEN r.status = 'withdrawn' THEN (
+        SELECT n.version FROM datasets_release n WHERE n.dataset_id = d.id AND n.status = 'published'
+        ORDER BY n.published_at DESC, n.id DESC LIMIT 1) END,
+    {SIGNED_COLUMNS}
+"""  # noqa: S608 - constants of this module
 # An active grant before revoked ones, and the newest of those, because it has the reason that is told.
 STANDING_BY_USER = f"""
     SELECT {STANDING_COLUMNS}
@@ -89,6 +94,10 @@ STANDING_BY_USER = f"""
         WHERE user_id = u.id AND dataset_id = d.id
         ORDER BY status = 'active' DESC, id DESC LIMIT 1) g ON true
     WHERE u.id = %(user)s
+"""  # noqa: S608 - constants of this module
+SIGNED_BY_USER = f"""
+    SELECT u.is_active, {SIGNED_COLUMNS} FROM accounts_user u, datasets_dataset d
+    WHERE u.id = %(user)s AND d.id = %(dataset)s
 """  # noqa: S608 - constants of this module
 
 
@@ -126,8 +135,42 @@ def judge(standing: Standing, now: datetime) -> None:
         raise ReleaseWithdrawn(release_withdrawn(standing))
     if standing.release_status != "published":
         raise ReleaseUnpublished(release_unpublished(standing))
-    if standing.required_number is not None and (standing.signed_number or 0) < standing.required_number:
+    if not suffices(standing.signed_number, standing.required_number):
         raise AgreementUnsigned(agreement_unsigned(standing))
+
+
+def suffices(signed: int | None, required: int | None) -> bool:
+    """Whether the latest version that somebody signed is as new as the one that must be signed by now."""
+    return required is None or (signed or 0) >= required
+
+
+def may_see_previews(user: User | AnonymousUser, dataset: Dataset) -> bool:
+    """Whether the pictures of a dataset's volumes are for this person: its audience, and maintainers of previews.
+
+    Who has signed need not hold access: pictures show what one asks for. A signature that no longer suffices for
+    downloads does not suffice here."""
+    if dataset.preview_audience == Dataset.Audience.EVERYONE:
+        return True
+    if user.pk is None or not user.is_active:
+        return False
+    if dataset.preview_audience == Dataset.Audience.SIGNED_IN:
+        return True
+    return _has_signed(user.pk, dataset) or may_see_all_previews(user)
+
+
+def may_see_all_previews(user: User | AnonymousUser) -> bool:
+    """Whether a maintainer sees pictures also of what is not published."""
+    return user.is_staff and user.has_perm("datasets.view_preview")
+
+
+def _has_signed(user: int, dataset: Dataset) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(SIGNED_BY_USER, {"user": user, "dataset": dataset.pk, "now": timezone.now()})
+        row = cursor.fetchone()
+    if row is None:
+        return False
+    is_active, required, signed = row
+    return is_active and signed is not None and suffices(signed, required)
 
 
 def require_allowance(standing: Standing, now: datetime) -> None:
@@ -238,14 +281,3 @@ def day_long(moment: datetime) -> str:
 def site_address(view: str, *args: str) -> str:
     """An absolute address, made from the settings: what a request says of its host is never believed."""
     return settings.SITE_URL + reverse(view, args=args)
-
-
-def may_see_previews(user: User | AnonymousUser, dataset: Dataset) -> bool:
-    """Whether the pictures of this dataset are for this person."""
-    if dataset.preview_audience == Dataset.Audience.EVERYONE:
-        return True
-    if user.pk is None or not user.is_active:
-        return False
-    if dataset.preview_audience == Dataset.Audience.SIGNED_IN:
-        return True
-    return Signature.objects.filter(user=user.pk, version__agreement=dataset.agreement_id).exists()

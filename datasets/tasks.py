@@ -5,9 +5,13 @@ from celery import shared_task
 from accounts.models import Deletion
 from accounts.services.work import work_through
 from accounts.tasks import RUN_SECONDS, hint, send_mails, swept_by
-from datasets.models import EvidenceAnchor, Notice
-from datasets.services import access, anchors, notices
+from datasets.models import EvidenceAnchor, Notice, Preview
+from datasets.services import access, anchors, notices, previews
 from datasets.services.deletions import carry_out
+
+# The first volume of a run may lie at the end of an archive of 100 GB, which is unpacked in about half an hour. What a
+# foreign file may take is limited in the sandbox, and much shorter.
+RENDER_SOFT_LIMIT, RENDER_LIMIT = 2 * 3_600, 2 * 3_600 + 60
 
 
 @shared_task(ignore_result=True)
@@ -46,3 +50,11 @@ def send_notices() -> None:
     if notices.send_due_notices(seconds=RUN_SECONDS):
         hint(send_notices)
     hint(send_mails)
+
+
+@swept_by(lambda: Preview.objects.due().exists())
+@shared_task(ignore_result=True, soft_time_limit=RENDER_SOFT_LIMIT, time_limit=RENDER_LIMIT)
+def render_previews() -> None:
+    """Render what is due, for a while; on a queue of its own (settings.CELERY_TASK_ROUTES)."""
+    if previews.render_due_previews(seconds=RUN_SECONDS):
+        hint(render_previews)

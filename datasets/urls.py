@@ -44,7 +44,21 @@ class MemberConverter:
         )
 
 
+class FolderConverter(VersionConverter):
+    """A folder of pictures, named after their bytes."""
+
+    regex = r"[0-9a-f]{20,40}"
+
+
+class PictureConverter(VersionConverter):
+    """A picture's file name."""
+
+    regex = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.(?:webp|png)"
+
+
 register_converter(VersionConverter, "version")
+register_converter(FolderConverter, "folder")
+register_converter(PictureConverter, "picture")
 register_converter(NameConverter, "name")
 register_converter(MemberConverter, "member")
 
@@ -58,10 +72,10 @@ urlpatterns: list[URLPattern] = [
         previews.volume_page,
         name="volume",
     ),
-    path("previews/<int:volume_pk>/<name:folder>/<name:name>", previews.preview_image, name="preview_image"),
     path("datasets/<slug:slug>/agreement/", agreements.agreement_page, name="agreement"),
     path("datasets/<slug:slug>/agreement/<int:number>.txt", agreements.agreement_text, name="agreement_text"),
     path("datasets/<slug:slug>/ask/", access.ask, name="ask"),
+    path("previews/<int:volume>/<folder:folder>/<picture:name>", previews.preview_image, name="preview_image"),
     path("downloads/", access.downloads, name="downloads"),
     path("downloads/requests/<int:pk>/withdraw/", access.withdraw_request, name="withdraw_request"),
     path("downloads/<int:pk>/renew/", access.renew, name="renew"),

@@ -159,4 +159,5 @@ TABLES = {
     "datasets_volume": ours(
         "id path offset size acquisition slices coils readout phase field_strength words archive_id"
     ),
+    "datasets_preview": ours(f"id {WORK_COLUMNS} state reason created_at finished_at folder report asked_at volume_id"),
 }

@@ -104,7 +104,7 @@ class Demo:
 
     @contextmanager
     def without(self, part: str) -> Iterator[None]:
-        """Keep a part stopped for a time: postgres, valkey, bucket, mailsink, worker, beat or web."""
+        """Keep a part stopped for a time: postgres, valkey, bucket, mailsink, worker, renderer, beat or web."""
         hold = self.folder / "hold" / part
         record = self.folder / "run" / f"{part}.pid"
         back = f"{part} runs again."

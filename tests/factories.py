@@ -7,6 +7,7 @@ import factory
 from django.utils import timezone
 
 from accounts.models import Agreement, AgreementVersion, Signature, User
+from datasets.kspace.report import Facts, Kind, Layout, PictureReport, Report, Scores, SliceReport
 from datasets.models import (
     AccessGrant,
     AccessRequest,
@@ -19,7 +20,6 @@ from datasets.models import (
     Release,
     Volume,
 )
-from tests.reports import report_of
 
 PASSWORD = "a long pass phrase for tests"
 
@@ -152,20 +152,19 @@ class VolumeFactory(factory.django.DjangoModelFactory):
 
 
 class PreviewFactory(factory.django.DjangoModelFactory):
-    """Pictures that were made of a volume, though no files lie under their names; or `waiting`, or `failed`."""
+    """Of a volume that waits to be rendered. With `pictures`, names of them, it is done."""
 
     class Meta:
         model = Preview
 
     class Params:
-        waiting = factory.Trait(state="waiting", folder="", report=None, finished_at=None)
-        failed = factory.Trait(state="failed", folder="", report=None, reason="The file is a web page, not HDF5.")
+        pictures: tuple[str, ...] = ()
 
     volume = factory.SubFactory(VolumeFactory)
-    state = Preview.State.DONE
-    finished_at = factory.LazyFunction(timezone.now)
-    folder = factory.LazyAttribute(lambda row: hashlib.sha256(row.volume.path.encode()).hexdigest()[:40])
-    report = factory.LazyAttribute(lambda row: report_of(row.volume).as_json())
+    state = factory.LazyAttribute(lambda row: Preview.State.DONE if row.pictures else Preview.State.WAITING)
+    finished_at = factory.LazyAttribute(lambda row: timezone.now() if row.pictures else None)
+    folder = factory.LazyAttribute(lambda row: digest_of(row.volume.path)[:32] if row.pictures else "")
+    report = factory.LazyAttribute(lambda row: report_of(*row.pictures).as_json() if row.pictures else None)
 
 
 class AccessRequestFactory(factory.django.DjangoModelFactory):
@@ -219,6 +218,26 @@ class NoticeFactory(factory.django.DjangoModelFactory):
 
     kind = Notice.Kind.AGREEMENT
     version = factory.SubFactory(AgreementVersionFactory)
+
+
+def digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def report_of(*pictures: str) -> Report:
+    """What would be told of a volume with pictures of these names."""
+    return Report(
+        facts=Facts(layout=Layout.MULTI_COIL, shape=(3, 4, 16, 12), dtype="complex64", slices=3),
+        slice=1,
+        slices=(SliceReport(1, Scores(0.01, 32.0, 0.9)),),
+        volume=None,
+        acceleration=4,
+        columns=(0, 5, 6, 7),
+        centre=2,
+        pictures=tuple(PictureReport(Kind.RECONSTRUCTION, 1, "full", 320, 320, name) for name in pictures),
+        bytes_read=9_216,
+        seconds=0.1,
+    )
 
 
 def granted(archives: int = 1, **user: object) -> DownloadLink:

@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable
 
+import factory
+from django.utils import timezone
+
 from datasets.kspace.report import Facts, Kind, Layout, PictureReport, Report, Scores, SliceReport
-from datasets.models import Volume
+from datasets.models import Preview, Volume
+from tests.factories import PreviewFactory, digest_of
 
 # The kinds of one slice, in the order in which a fully sampled one has them.
 ALL = (Kind.KSPACE, Kind.RECONSTRUCTION, Kind.UNDERSAMPLED, Kind.DIFFERENCE)
@@ -74,3 +78,20 @@ def report_of(
         seconds=0.5,
         notes=notes,
     )
+
+
+class RenderedFactory(PreviewFactory):
+    """All pictures of a volume were made, though no files lie under their names."""
+
+    state = Preview.State.DONE
+    finished_at = factory.LazyFunction(timezone.now)
+    folder = factory.LazyAttribute(lambda row: digest_of(row.volume.path)[:32])
+    report = factory.LazyAttribute(lambda row: report_of(row.volume).as_json())
+
+
+class FailedFactory(PreviewFactory):
+    """No picture could be made."""
+
+    state = Preview.State.FAILED
+    finished_at = factory.LazyFunction(timezone.now)
+    reason = "The file is a web page, not HDF5."

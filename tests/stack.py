@@ -15,7 +15,7 @@ from types import FrameType
 
 import pytest
 
-from portal.embedded.stack import Stack, evidence_bucket
+from portal.embedded.stack import Stack, evidence_bucket, preview_bucket
 
 # Where the workers find the folder of the stack that the controller started.
 FOLDER = "TEST_STACK_FOLDER"
@@ -58,10 +58,11 @@ def _take_own_share(worker: str) -> None:
     number = int(worker.removeprefix("gw")) + 1
     address, _slash, _database = os.environ["REDIS_URL"].rpartition("/")
     bucket = f"{BUCKET}-{worker}"
-    evidence = evidence_bucket(bucket)
-    for name in (bucket, evidence):
+    evidence, previews = evidence_bucket(bucket), preview_bucket(bucket)
+    for name in (bucket, evidence, previews):
         (Path(os.environ[FOLDER]) / "bucket" / name).mkdir(mode=0o700, exist_ok=True)
-    os.environ |= {"REDIS_URL": f"{address}/{number}", "BUCKET_NAME": bucket, "EVIDENCE_BUCKET_NAME": evidence}
+    names = {"BUCKET_NAME": bucket, "EVIDENCE_BUCKET_NAME": evidence, "PREVIEW_BUCKET_NAME": previews}
+    os.environ |= {"REDIS_URL": f"{address}/{number}", **names}
 
 
 def pytest_unconfigure() -> None:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from django.apps import apps
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import Exists, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -51,9 +51,18 @@ class WorkQuerySet(models.QuerySet[Row], Generic[Row]):
         tried = self.filter(state__in=Work.OPEN).filter(attempts__gte=STUCK_ATTEMPTS, created_at__lte=made)
         return tried.exclude(reason="")
 
+    def overdue(self, by: timedelta = timedelta(0)) -> Self:
+        """Rows that nobody took for so long. Of work that comes in heaps there are none while a worker is at one of
+        them: it comes to the others."""
+        rows = self.due(timezone.now() - by)
+        if not self.model.comes_in_heaps:
+            return rows
+        held = self.model._base_manager.filter(state__in=Work.OPEN).filter(state=Work.State.RUNNING)
+        return rows.filter(~Exists(held.filter(leased_until__gt=Now())))
+
     def late(self, by: timedelta) -> Self:
         """Rows that nobody took for so long, and those that are stuck."""
-        return self.due(timezone.now() - by) | self.stuck()
+        return self.overdue(by) | self.stuck()
 
     def waiting(self) -> Self:
         return self._open(Work.State.WAITING)
@@ -92,6 +101,8 @@ class Work(models.Model):
     OPEN = (State.WAITING, State.RUNNING)
     # Whether a row that is postponed for too long fails by itself.
     gives_up: ClassVar[bool] = False
+    # Whether so many rows are written at once that the last of them rightly wait for hours.
+    comes_in_heaps: ClassVar[bool] = False
 
     state = models.CharField(max_length=10, choices=State, default=State.WAITING, editable=False)
     attempts = models.PositiveIntegerField(default=0, editable=False)

@@ -50,7 +50,7 @@ class Standing:
     running: int
     failed: int
     due_since: datetime | None
-    """When the oldest row that nobody has taken became due."""
+    """When the oldest row that nobody has taken became due; None too while a heap of them is being worked on."""
     newest_failures: Sequence[Work]
     stuck: Sequence[Work]
 
@@ -72,7 +72,7 @@ def standing_of(kind: type[Work]) -> Standing:
         waiting=_counted(rows.waiting()),
         running=_counted(rows.running()),
         failed=_counted(failed),
-        due_since=rows.due().order_by("due_at").values_list("due_at", flat=True).first(),
+        due_since=rows.overdue().order_by("due_at").values_list("due_at", flat=True).first(),
         newest_failures=list(failed[:TOLD]),
         stuck=list(rows.stuck().order_by("-id")[:TOLD]),
     )

@@ -1,5 +1,5 @@
-"""The admin's pages of the catalogue, of access, of downloads, of notices and of evidence."""
+"""The admin's pages of the catalogue, of access, of downloads, of notices, of evidence and of previews."""
 
-from datasets.admin import access, catalog, downloads, evidence, notices
+from datasets.admin import access, catalog, downloads, evidence, notices, previews
 
-__all__ = ["access", "catalog", "downloads", "evidence", "notices"]
+__all__ = ["access", "catalog", "downloads", "evidence", "notices", "previews"]

@@ -16,6 +16,7 @@ from accounts.admin.history import history
 from accounts.admin.marks import hash_groups, link_to, short, state, yes
 from accounts.admin.pages import HouseAdmin, ReadOnlyAdmin, Table, shown_below
 from accounts.models.search import word_query
+from datasets.admin.previews import RenderingAdmin
 from datasets.exceptions import MoveNotAllowed
 from datasets.models import Archive, Dataset, Release, Volume
 from datasets.services.catalog import publish_release, withdraw_release
@@ -121,7 +122,7 @@ shown_below(Dataset, permission="datasets.view_dataset")(history)
 
 
 @admin.register(Release)
-class ReleaseAdmin(DecidingAdmin):
+class ReleaseAdmin(RenderingAdmin, DecidingAdmin):
     list_display = ["__str__", "how_far", "created_at", "published_at", "withdrawn_at", "summary"]
     list_select_related = ["dataset"]
     list_filter = ["status", "dataset"]
@@ -131,6 +132,10 @@ class ReleaseAdmin(DecidingAdmin):
     decisions = [PUBLISH, WITHDRAW]
     written = ("dataset", "version", "summary", "notes")
     readonly_fields = ["how_far", "reason", "created_at", "published_at", "withdrawn_at"]
+
+    @staticmethod
+    def volumes_of(chosen: QuerySet) -> QuerySet[Volume]:
+        return Volume.objects.filter(archive__release__in=chosen)
 
     def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
         return queryset.filter(Q(version__startswith=term) | Q(dataset__name__icontains=term))
@@ -195,7 +200,7 @@ class ArchiveForm(forms.ModelForm):
 
 
 @admin.register(Archive)
-class ArchiveAdmin(HouseAdmin):
+class ArchiveAdmin(RenderingAdmin):
     form = ArchiveForm
     list_display = ["name", "release", "split", "coils", "sized", "how_far", "why"]
     list_select_related = ["release__dataset"]
@@ -210,6 +215,10 @@ class ArchiveAdmin(HouseAdmin):
         *("how_far", "reason"),
     ]
     readonly_fields = ["exactly", "hash", "how_far", "reason"]
+
+    @staticmethod
+    def volumes_of(chosen: QuerySet) -> QuerySet[Volume]:
+        return Volume.objects.filter(archive__in=chosen)
 
     def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
         return queryset.filter(name__icontains=term)
@@ -254,7 +263,7 @@ class ArchiveAdmin(HouseAdmin):
 
 
 @admin.register(Volume)
-class VolumeAdmin(ReadOnlyAdmin):
+class VolumeAdmin(RenderingAdmin, ReadOnlyAdmin):
     """What reading an archive found; nobody writes it by hand."""
 
     list_display = ["path", "archive", "acquisition", "slices", "coils", "matrix", "sized"]
@@ -267,6 +276,10 @@ class VolumeAdmin(ReadOnlyAdmin):
     fields = [
         *("archive", "path", "offset", "size", "acquisition", "slices", "coils", "readout", "phase", "field_strength"),
     ]
+
+    @staticmethod
+    def volumes_of(chosen: QuerySet) -> QuerySet[Volume]:
+        return chosen
 
     def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
         query = word_query(term)

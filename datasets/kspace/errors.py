@@ -31,6 +31,10 @@ class BadValuesError(KSpaceError, ValueError):
     """The numbers of a slice are not finite, or all zero where a picture is asked for."""
 
 
+class BrokenArchiveError(KSpaceError, ValueError):
+    """The archive around the file cannot be unpacked: its bytes are damaged, cut off or of another kind."""
+
+
 class FileChangedError(KSpaceError):
     """The file is another one than when its reading began."""
 
@@ -62,6 +66,7 @@ class _Kinds:
             UnsafeFileError,
             TooLargeError,
             BadValuesError,
+            BrokenArchiveError,
             FileChangedError,
             ReaderDiedError,
             ReaderTimeoutError,

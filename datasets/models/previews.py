@@ -15,6 +15,8 @@ class Preview(Work):
 
     While it is rendered again, and when that fails, the pictures that there were go on being shown."""
 
+    comes_in_heaps = True
+
     volume = models.OneToOneField(Volume, on_delete=models.CASCADE, related_name="preview", editable=False)
     # Named after the bytes in it, so what lies under an address never changes.
     folder = models.CharField(max_length=40, blank=True, editable=False)

@@ -38,9 +38,12 @@ CURATORS = {
         "release": ["view", "add", "change", "delete"],
         "archive": ["view", "add", "change", "delete"],
         "volume": ["view"],
+        "preview": ["view", "change"],
         "notice": ["view"],
     },
 }
+# What is added to the group of a site that was there before there were previews.
+PREVIEWS = {"datasets": {"preview": CURATORS["datasets"]["preview"]}}
 
 
 @transaction.atomic
@@ -53,6 +56,14 @@ def create_maintainer_groups() -> None:
         group, is_new = Group.objects.get_or_create(name=name)
         if is_new:
             group.permissions.set(_permissions(rights))
+
+
+@transaction.atomic
+def permit_previews() -> None:
+    """Let curators see and render previews, where there is such a group; what else it may is left as it is."""
+    create_permissions(apps.get_app_config("datasets"), verbosity=0)
+    for group in Group.objects.filter(name="Curators"):
+        group.permissions.add(*_permissions(PREVIEWS))
 
 
 def _permissions(rights: dict[str, dict[str, list[str]]]) -> list[Permission]:

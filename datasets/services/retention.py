@@ -7,8 +7,10 @@ from django.db.models import Q
 from accounts.services.retention import BATCH, EVERYBODY, YOU_AND_US, Rule, before
 from datasets.models import AccessRequest
 from datasets.services.downloads.usage import KEPT_DAYS, forget_usage
+from datasets.services.previews import forget_pictures
 
 PURPOSE_DAYS = 365
+REPLACED_DAYS = 1
 
 
 def forget_addresses(days: int) -> int:
@@ -86,9 +88,18 @@ RULES = [
         how_long="As long as the signatures; nothing in them is about you",
     ),
     Rule(
+        models=("datasets.Preview",),
+        what="Pictures of scans that were made anew, or whose scan is gone",
+        why="So that a page which is open shows them to its end; nothing in them is about you",
+        seen_by="Who may see the scan's new pictures: nobody else ever could",
+        how_long="{days} day, then they are deleted",
+        days=lambda: REPLACED_DAYS,
+        forget=forget_pictures,
+    ),
+    Rule(
         models=(
             *("datasets.Dataset", "datasets.DatasetEvent", "datasets.Release", "datasets.ReleaseEvent"),
-            *("datasets.Archive", "datasets.Volume", "datasets.CatalogueEdition"),
+            *("datasets.Archive", "datasets.Volume", "datasets.Preview", "datasets.CatalogueEdition"),
         ),
         what="The catalogue, and what was changed in it",
         why="The site is for it; nothing in it is about you",

@@ -2,14 +2,14 @@
 
 import functools
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import nh3
 from django import template
 from django.template import Context
 from django.utils import timezone
-from django.utils.html import escape, format_html
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -233,6 +233,45 @@ def ruler(starts: datetime, ends: datetime, now: datetime | None = None) -> str:
         starts=day_long(starts),
         ends=day_long(ends),
     )
+
+
+@register.simple_tag
+def comb(done: int, failed: int, running: int, waiting: int) -> str:
+    """Pieces of work as ticks, in the order in which they end: done in the accent, failed in the colour of what is bad,
+    at work in ink, to come in grey. Of many, a tick stands for several."""
+    total = done + failed + running + waiting
+    each = -(-total // RULER_TICKS)
+    ends: list[int] = []
+    at = 0
+    for number in (done, failed, running, waiting):
+        at += number
+        # Whatever there is, is seen.
+        ends.append(max(-(-at // each), (ends[-1] if ends else 0) + bool(number)))
+    width = 4 * ends[-1]
+    lines = format_html_join(
+        "",
+        '<line class="{}" x1="{}" x2="{}" y1="12" y2="12" stroke-dasharray="1.6 2.4"/>',
+        (
+            (kind, 4 * start, 4 * end)
+            for kind, start, end in zip(("left", "bad", "at-work", "gone"), [0, *ends], ends, strict=False)
+            if end > start
+        ),
+    )
+    return format_html(
+        '<svg class="ruler comb" role="img" aria-label="{} of {} are done, {} failed, {} at work, {} to come"'
+        ' viewBox="0 0 {} 24" preserveAspectRatio="none">{}</svg>',
+        *(done, total, failed, running, waiting, width, lines),
+    )
+
+
+@register.filter
+def duration(value: timedelta) -> str:
+    """About how long something takes: less than a minute, 12 minutes, 3 hours."""
+    minutes = round(value.total_seconds() / 60)
+    if minutes < 1:
+        return "less than a minute"
+    count, unit = (minutes, "minute") if minutes < 120 else (round(minutes / 60), "hour")
+    return f"about {count:,} {unit}{'' if count == 1 else 's'}"
 
 
 @register.simple_tag(takes_context=True)

@@ -1,14 +1,27 @@
-"""Previews: a volume's page."""
+"""A volume's page, and its pictures, handed out to whom their dataset shows them."""
 
+from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseForbidden
 from django.shortcuts import get_object_or_404, render
+from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
-from datasets.models import Release, Volume
-from datasets.permissions import may_see_previews
+from accounts.models import User
+from datasets.exceptions import ObjectMissing
+from datasets.models import Dataset, Release, Volume
+from datasets.permissions import may_see_all_previews, may_see_previews
+from datasets.services.previews import Picture, bytes_of, find_picture
+from datasets.storage.previews import FOR_GOOD
 from datasets.views.kept import made_anew
 from datasets.views.pictures import VolumeContents
+
+TYPES = {"webp": "image/webp", "png": "image/png"}
+REFUSALS = {
+    Dataset.Audience.SIGNED_IN: "Sign in to see previews of {name}.",
+    Dataset.Audience.HOLDERS: "Previews of {name} are for those who have signed its agreement. "
+    "Sign in, or sign the agreement on the dataset's page.",
+}
 
 
 @require_safe
@@ -17,7 +30,7 @@ from datasets.views.pictures import VolumeContents
 def volume_page(request: HttpRequest, slug: str, version: str, archive_name: str, member_path: str) -> HttpResponse:
     volumes = Volume.objects.filter(archive__release__in=Release.objects.visible())
     volume = get_object_or_404(
-        volumes.select_related("archive__release__dataset", "preview").defer("archive__part_hashes"),
+        volumes.select_related("archive__release__dataset", "preview").defer("words", "archive__part_hashes"),
         archive__release__dataset__slug=slug,
         archive__release__version=version,
         archive__name=archive_name,
@@ -36,6 +49,43 @@ def volume_page(request: HttpRequest, slug: str, version: str, archive_name: str
 
 
 @require_safe
-def preview_image(request: HttpRequest, volume_pk: int, folder: str, name: str) -> HttpResponse:
-    """Stands in until pictures are stored."""
-    raise Http404
+@transaction.non_atomic_requests
+def preview_image(request: HttpRequest, volume: int, folder: str, name: str) -> HttpResponse:
+    """One picture. Who may not see it is told so before anything is said of whether there is such a picture."""
+    picture = find_picture(volume, folder, name)
+    if picture is None or not _is_visible(picture, request):
+        raise Http404
+    is_public = picture.is_published and picture.dataset.preview_audience == Dataset.Audience.EVERYONE
+    if not is_public and not may_see_previews(_user(request), picture.dataset):
+        return _refused(picture.dataset)
+    if not picture.is_current:
+        raise Http404
+    etag = f'"{folder}/{name}"'
+    answer = get_conditional_response(request, etag=etag) or _shown(folder, name)
+    # For whoever may not see it, a shared cache must not have it; the browser that has it may keep it.
+    answer["Cache-Control"] = f"{'public' if is_public else 'private'}, {FOR_GOOD}"
+    answer["ETag"] = etag
+    return answer
+
+
+def _user(request: HttpRequest) -> User | AnonymousUser:
+    return request.user
+
+
+def _is_visible(picture: Picture, request: HttpRequest) -> bool:
+    return picture.is_published or may_see_all_previews(_user(request))
+
+
+def _shown(folder: str, name: str) -> HttpResponse:
+    try:
+        content = bytes_of(folder, name)
+    except ObjectMissing:
+        raise Http404 from None
+    return HttpResponse(content, content_type=TYPES[name.rpartition(".")[2]])
+
+
+def _refused(dataset: Dataset) -> HttpResponse:
+    sentence = REFUSALS[Dataset.Audience(dataset.preview_audience)].format(name=dataset.name)
+    answer = HttpResponseForbidden(f"{sentence}\n", content_type="text/plain; charset=utf-8")
+    answer["Cache-Control"] = "no-store"
+    return answer

@@ -1,10 +1,10 @@
-"""The site's own processes on top of the services: worker, beat and web server, and the commands run before them."""
+"""The site's own processes on top of the services: workers, beat and web server, and the commands run before them."""
 
 import http.client
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from celery import Celery
@@ -25,16 +25,38 @@ def application_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def worker(environment: Mapping[str, str]) -> Part:
-    command = [sys.executable, "-m", "celery", "-A", "portal.celery", "worker", "--concurrency=2"]
+    return _celery_worker("worker", environment, queue="celery", concurrency=2)
+
+
+def renderer(environment: Mapping[str, str]) -> Part:
+    """The worker of previews alone: mails need not wait for them, and pages come first where the processor is busy."""
+    return _celery_worker("renderer", environment, queue="previews", concurrency=1, first=("nice", "-n", "10"))
+
+
+def _celery_worker(
+    name: str, environment: Mapping[str, str], *, queue: str, concurrency: int, first: Sequence[str] = ()
+) -> Part:
+    command = [
+        *first,
+        *(sys.executable, "-m", "celery", "-A", "portal.celery", "worker"),
+        # Named, because one that names no queue takes from each to which it has ever written.
+        *(f"--queues={queue}", f"--hostname={node(name)}", f"--concurrency={concurrency}"),
+        # Neither worker has anybody to greet or to follow.
+        *("--without-mingle", "--without-gossip", "--loglevel=INFO"),
+    ]
     return Part(
-        name="worker",
-        # One worker has nobody to greet or to follow.
-        command=[*command, "--without-mingle", "--without-gossip", "--loglevel=INFO"],
-        ready=lambda: a_worker_answers(environment["REDIS_URL"]),
+        name=name,
+        command=command,
+        ready=lambda: a_worker_answers(environment["REDIS_URL"], node(name)),
         environment=application_environment(environment),
         stop_seconds=12,
         stage=STAGE,
     )
+
+
+def node(name: str) -> str:
+    """By which a worker is asked; each folder has a broker of its own, so that the machine's name is not needed."""
+    return f"{name}@portal"
 
 
 def beat(environment: Mapping[str, str]) -> Part:
@@ -64,12 +86,12 @@ def web(environment: Mapping[str, str], port: int) -> Part:
     )
 
 
-def a_worker_answers(broker: str) -> bool:
+def a_worker_answers(broker: str, node: str) -> bool:
     # Without these it would try for ever to reach a broker that is away, and the supervisor with it.
     options = {"socket_connect_timeout": 1, "socket_timeout": 2, "max_retries": 0}
     with Celery(broker=broker, broker_transport_options=options, set_as_current=False) as app:
         try:
-            return bool(app.control.ping(timeout=1, limit=1))
+            return bool(app.control.ping(destination=[node], timeout=1, limit=1))
         except (OperationalError, RedisError, OSError):
             # Asking and being answered are two connections, and only the first one's errors are kombu's own.
             return False

@@ -24,6 +24,11 @@ def evidence_bucket(name: str) -> str:
     return f"{name}-evidence"
 
 
+def preview_bucket(name: str) -> str:
+    """And one for the previews."""
+    return f"{name}-previews"
+
+
 def quiet(_sentence: str) -> None:
     """Say nothing."""
 
@@ -121,6 +126,7 @@ class Stack:
             "REDIS_URL": self._valkey().url(),
             "BUCKET_NAME": self.buckets[0],
             "EVIDENCE_BUCKET_NAME": evidence_bucket(self.buckets[0]),
+            "PREVIEW_BUCKET_NAME": preview_bucket(self.buckets[0]),
             "BUCKET_REGION": REGION,
             "BUCKET_ENDPOINT_URL": bucket.url(),
             "BUCKET_ACCESS_KEY_ID": bucket.key_id,
@@ -146,7 +152,7 @@ class Stack:
         valkey.prepare()
         self.run(valkey.part())
         progress(f"Valkey answers on port {valkey.port}")
-        bucket.prepare(*self.buckets, evidence_bucket(self.buckets[0]))
+        bucket.prepare(*self.buckets, evidence_bucket(self.buckets[0]), preview_bucket(self.buckets[0]))
         self.run(bucket.part())
         progress(f"The bucket answers on port {bucket.port}; its files are in {bucket.data}")
         self.run(self._mailsink())

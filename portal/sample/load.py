@@ -1,4 +1,5 @@
-"""Puts the sample data into a site: agreement, datasets, releases, archives, volumes, and the objects in the bucket."""
+"""Puts the sample data into a site: agreement, datasets, releases, archives, volumes with the previews to be made, and
+the objects in the bucket."""
 
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ from accounts.models import Agreement, AgreementVersion, User
 from accounts.services.agreements import current_version, publish_version
 from datasets.models import Archive, Dataset, Release, Volume
 from datasets.services.catalog import publish_release
+from datasets.services.previews import plan_previews
 from datasets.storage import ObjectFacts, bucket
 from portal.sample.archives import SampleArchive
 from portal.sample.generate import SampleDataset, generate
@@ -34,6 +36,8 @@ STATEMENTS = [
     "I will delete withdrawn archives within thirty days.",
 ]
 POLICIES = {"knee": Dataset.AccessPolicy.AUTOMATIC, "brain": Dataset.AccessPolicy.REVIEWED}
+# One of each, so that both can be seen.
+AUDIENCES = {"knee": Dataset.Audience.EVERYONE, "brain": Dataset.Audience.HOLDERS}
 
 Progress = Callable[[str], None]
 Generate = Callable[[Path, Progress], list[SampleDataset]]
@@ -48,6 +52,7 @@ def load_samples(progress: Progress, *, by: User, make: Generate = generate) -> 
     present = set(Release.objects.values_list("dataset__slug", "version"))
     if all((plan.slug, plan.version) in present for plan in PLANS):
         progress("The sample data are loaded already")
+        plan_missing_previews()
         return
     agreement = load_agreement(by=by)
     folder = Path(tempfile.mkdtemp(prefix="portal-sample-"))
@@ -57,6 +62,13 @@ def load_samples(progress: Progress, *, by: User, make: Generate = generate) -> 
                 load_dataset(sample, agreement=agreement, position=position, progress=progress, by=by)
     finally:
         shutil.rmtree(folder)
+
+
+def plan_missing_previews() -> None:
+    """Of samples that were loaded before there were previews."""
+    for plan in PLANS:
+        of_sample = Volume.objects.filter(archive__release__dataset__slug=plan.slug)
+        plan_previews(of_sample.filter(archive__release__version=plan.version))
 
 
 def load_agreement(*, by: User) -> Agreement:
@@ -92,7 +104,7 @@ def load_dataset(
                 "citation": sample.citation,
                 "agreement": agreement,
                 "access_policy": POLICIES[sample.slug],
-                "preview_audience": Dataset.Audience.EVERYONE,
+                "preview_audience": AUDIENCES[sample.slug],
                 "position": position,
             },
         )
@@ -107,6 +119,7 @@ def load_dataset(
         for archive, seen in zip(sample.archives, facts, strict=True):
             add_archive(release, sample, archive, seen)
         publish_release(release, by=by)
+        plan_previews(Volume.objects.filter(archive__release=release))
     progress(f"{release} is published: {len(facts)} archives, {sum(seen.size for seen in facts) / 1e6:.1f} MB")
     return release
 

@@ -115,10 +115,18 @@ CACHES = {
         "LOCATION": "pages",
         "OPTIONS": {"MAX_ENTRIES": 500},
     },
+    # Small pictures, whose addresses never change what they show: a gallery asks for a dozen at once.
+    "thumbnails": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "thumbnails",
+        "TIMEOUT": 3_600,
+        "OPTIONS": {"MAX_ENTRIES": 1_000},
+    },
 }
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "previews": {"BACKEND": "datasets.storage.previews.PreviewStorage"},
 }
 # Not /static/: Elastic Beanstalk's proxy would answer that path itself.
 STATIC_URL = "/assets/"
@@ -137,6 +145,8 @@ BUCKET_SECRET_ACCESS_KEY = env.str("BUCKET_SECRET_ACCESS_KEY", default="")
 # A bucket made with object lock, for what must outlive a restored backup: the daily anchors of the chain of signatures,
 # and which accounts were deleted.
 EVIDENCE_BUCKET_NAME = env.str("EVIDENCE_BUCKET_NAME", default="")
+# Of the previews' pictures, which can be made again: needs neither versions nor a backup.
+PREVIEW_BUCKET_NAME = env.str("PREVIEW_BUCKET_NAME", default="")
 # As long as somebody may dispute a signature.
 EVIDENCE_RETENTION_DAYS = 3_653
 # How long a presigned URL may live, in seconds. An hour lets an aria2 connection take over another's range.
@@ -173,6 +183,9 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 2, "max_retries": 0}
 # Workers do wait, for as long as it takes.
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# Rendering takes minutes of the processor, so it has workers of its own, and no mail waits for it. Each worker names
+# the queues that it works on: one that names none would take from every queue it has ever written to.
+CELERY_TASK_ROUTES = {"datasets.tasks.render_previews": {"queue": "previews"}}
 CELERY_TASK_TIME_LIMIT = 600
 CELERY_TASK_SOFT_TIME_LIMIT = 540
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

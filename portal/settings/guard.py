@@ -12,7 +12,10 @@ from django.core.exceptions import ImproperlyConfigured
 LEAST_ADDRESS_DAYS = 30
 WEEK = 7 * 86_400
 # Parts whose defaults serve one machine only.
-NAMED_PARTS = ("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL", "BUCKET_NAME", "EVIDENCE_BUCKET_NAME")
+NAMED_PARTS = (
+    *("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL"),
+    *("BUCKET_NAME", "EVIDENCE_BUCKET_NAME", "PREVIEW_BUCKET_NAME"),
+)
 
 
 def problems(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -59,6 +62,8 @@ def is_weak(secret: str) -> bool:
 def bucket_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     if settings["EVIDENCE_BUCKET_NAME"] and settings["EVIDENCE_BUCKET_NAME"] == settings["BUCKET_NAME"]:
         yield "EVIDENCE_BUCKET_NAME is the bucket of the data: name one of its own, made with object lock."
+    if settings["PREVIEW_BUCKET_NAME"] in {settings["BUCKET_NAME"], settings["EVIDENCE_BUCKET_NAME"]} - {""}:
+        yield "PREVIEW_BUCKET_NAME is a bucket of something else: name one of its own, from which pictures are deleted."
     if bool(settings["BUCKET_ACCESS_KEY_ID"]) != bool(settings["BUCKET_SECRET_ACCESS_KEY"]):
         yield "BUCKET_ACCESS_KEY_ID and BUCKET_SECRET_ACCESS_KEY go together: set both or neither."
 

@@ -12,7 +12,7 @@ from datasets.kspace.report import Kind, Layout
 from datasets.models import Dataset, Volume
 from tests.axe import hindrances
 from tests.factories import AgreementVersionFactory, ArchiveFactory, PreviewFactory, VolumeFactory
-from tests.reports import report_of
+from tests.reports import FailedFactory, RenderedFactory, report_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SIZES = {"thumbnail": 160, "card": 320}
@@ -46,12 +46,12 @@ def volume() -> Volume:
             report = report_of(row, kinds=two, measured=tuple(range(0, 368, 4)), notes=("It is undersampled already.",))
         elif name == "stored":
             report = report_of(row, kinds=(Kind.RECONSTRUCTION,), layout=Layout.RADIAL)
-        PreviewFactory(volume=row, report=report.as_json())
-    PreviewFactory(volume__archive=archive, volume__path="failed.h5", failed=True)
-    PreviewFactory(volume__archive=archive, volume__path="waiting.h5", waiting=True)
+        RenderedFactory(volume=row, report=report.as_json())
+    FailedFactory(volume__archive=archive, volume__path="failed.h5")
+    PreviewFactory(volume__archive=archive, volume__path="waiting.h5")
     VolumeFactory(archive=archive, path="none.h5")
     long = f"multicoil_val/{'a_very_long_name_' * 8}.h5"
-    return PreviewFactory(volume__archive=archive, volume__path=long, volume__slices=50).volume
+    return RenderedFactory(volume__archive=archive, volume__path=long, volume__slices=50).volume
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ VICTIMS = {
     "a process of web": 3,
     "worker": 2,
     "a process of worker": 5,
+    "renderer": 1,
+    "a process of renderer": 2,
     "beat": 2,
     "valkey": 4,
     "mailsink": 5,

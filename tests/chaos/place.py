@@ -1,4 +1,4 @@
-"""The whole site in a folder of its own: services that write durably, worker, beat and web server, kept running
+"""The whole site in a folder of its own: services that write durably, workers, beat and web server, kept running
 however often they are killed."""
 
 import shutil
@@ -71,7 +71,8 @@ def place(say: Callable[[str], None], folder: Path | None = None) -> Iterator[Pl
         site = Place(stack, stack.site_url, environment, Postbox(stack.mail_folder), log)
         site.python("manage.py", "migrate", "-v0", **stack.owners_environment())
         say(site.python("-m", "tests.chaos.rows").strip())
-        parts = (application.worker(environment), application.beat(environment), application.web(environment, port))
+        workers = (application.worker(environment), application.renderer(environment))
+        parts = (*workers, application.beat(environment), application.web(environment, port))
         stack.run(*parts)
         say(f"The site runs at {site.url}, in {stack.path}")
         with site.postbox:

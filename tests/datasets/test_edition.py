@@ -5,11 +5,19 @@ from threading import Barrier
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.models import Agreement, AgreementVersion
-from datasets.models import Archive, CatalogueEdition, Dataset, Release
+from datasets.models import Archive, CatalogueEdition, Dataset, Preview, Release
 from datasets.views.kept import edition
-from tests.factories import AgreementVersionFactory, ArchiveFactory, DatasetFactory, ReleaseFactory, UserFactory
+from tests.factories import (
+    AgreementVersionFactory,
+    ArchiveFactory,
+    DatasetFactory,
+    PreviewFactory,
+    ReleaseFactory,
+    UserFactory,
+)
 from tests.threads import at_once
 
 
@@ -27,6 +35,9 @@ WRITES: list[Callable[[], object]] = [
     ReleaseFactory,
     AgreementVersionFactory,
     delete_archive,
+    lambda: PreviewFactory(pictures=("thumbnail.webp",)),
+    lambda: Preview.objects.update(folder="f" * 32),
+    lambda: Preview.objects.all().delete(),
     lambda: Release.objects.bulk_create(ReleaseFactory.build_batch(2, dataset=Dataset.objects.latest("pk"))),
 ]
 
@@ -35,6 +46,7 @@ WRITES: list[Callable[[], object]] = [
 @pytest.mark.parametrize("write", WRITES)
 def test_every_way_of_writing_moves_it(write: Callable[[], object]) -> None:
     ArchiveFactory(release__dataset__agreement=AgreementVersionFactory().agreement)
+    PreviewFactory(pictures=("thumbnail.webp",))
     before = edition()
     write()
     assert edition() != before
@@ -42,9 +54,14 @@ def test_every_way_of_writing_moves_it(write: Callable[[], object]) -> None:
 
 @pytest.mark.django_db
 def test_what_no_page_is_made_of_leaves_it() -> None:
-    ArchiveFactory()
+    row = PreviewFactory()
     before = edition()
     UserFactory()
+    # What goes on all the while that volumes are rendered.
+    held = Preview.objects.filter(pk=row.pk)
+    held.update(state="running", leased_until=timezone.now())
+    held.update(leased_until=timezone.now())
+    held.update(state="failed", leased_until=None, finished_at=timezone.now(), reason="so")
     assert edition() == before
 
 

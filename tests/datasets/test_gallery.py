@@ -13,7 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 from datasets.models import Archive, Dataset, Preview, Release, Volume
 from tests.factories import ArchiveFactory, PreviewFactory, UserFactory, VolumeFactory
 from tests.plans import plans_of
-from tests.reports import report_of
+from tests.reports import FailedFactory, RenderedFactory, report_of
 
 pytestmark = pytest.mark.django_db
 DATASET, RELEASE, ARCHIVE = "/datasets/brain/", "/datasets/brain/2.0/", "/datasets/brain/2.0/brain_val.tar.xz/"
@@ -53,7 +53,7 @@ def pictured(archive: Archive, acquisition: str, number: int = 1) -> list[Volume
     """Volumes with pictures, named after their acquisition and their number."""
     first = archive.volumes.filter(acquisition=acquisition).count()
     return [
-        PreviewFactory(
+        RenderedFactory(
             volume__archive=archive,
             volume__acquisition=acquisition,
             volume__path=f"val/{acquisition or 'none'}_{place:03}.h5",
@@ -149,8 +149,8 @@ def test_what_is_no_choice_is_the_first_page_or_the_last(client: Client, archive
 
 def test_volumes_without_pictures_say_why(client: Client, archive: Archive) -> None:
     pictured(archive, "AXT2")
-    PreviewFactory(volume__archive=archive, volume__path="b.h5", failed=True)
-    PreviewFactory(volume__archive=archive, volume__path="c.h5", waiting=True)
+    FailedFactory(volume__archive=archive, volume__path="b.h5")
+    PreviewFactory(volume__archive=archive, volume__path="c.h5")
     VolumeFactory(archive=archive, path="d.h5", acquisition="", coils=None, phase=None)
 
     words = words_of(section_of(client, RELEASE))
@@ -170,7 +170,7 @@ def test_where_no_pictures_were_asked_for_there_is_no_gallery(client: Client, ar
 
 
 def test_where_all_pictures_are_still_to_be_made_a_sentence_says_so(client: Client, archive: Archive) -> None:
-    PreviewFactory.create_batch(3, volume__archive=archive, waiting=True)
+    PreviewFactory.create_batch(3, volume__archive=archive)
 
     html = section_of(client, RELEASE)
 
@@ -220,7 +220,7 @@ def test_pictures_are_gone_for_visitors_as_soon_as_they_are_for_others(archive: 
 
 def test_the_pattern_of_a_test_file_is_what_was_measured(client: Client, archive: Archive) -> None:
     volume = VolumeFactory(archive=archive)
-    PreviewFactory(volume=volume, report=report_of(volume, measured=tuple(range(0, 368, 8))).as_json())
+    RenderedFactory(volume=volume, report=report_of(volume, measured=tuple(range(0, 368, 8))).as_json())
     Dataset.objects.update(preview_audience="holders")
 
     assert 'aria-label="Sampling pattern: 46 of 368 columns"' in section_of(client, RELEASE)

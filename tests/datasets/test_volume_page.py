@@ -23,7 +23,7 @@ from tests.factories import (
     UserFactory,
     VolumeFactory,
 )
-from tests.reports import report_of
+from tests.reports import FailedFactory, RenderedFactory, report_of
 
 pytestmark = pytest.mark.django_db
 
@@ -62,7 +62,7 @@ def volume() -> Volume:
 
 @pytest.fixture
 def preview(volume: Volume) -> Preview:
-    return PreviewFactory(volume=volume)
+    return RenderedFactory(volume=volume)
 
 
 def shown_to(volume: Volume, audience: str) -> None:
@@ -155,7 +155,7 @@ def test_a_test_file_has_two_pictures_its_own_mask_and_a_note(client: Client, vo
     note = "The file is undersampled already, so there is nothing to hold a picture of fewer columns against."
     kinds = (Kind.KSPACE, Kind.RECONSTRUCTION)
     report = report_of(volume, kinds=kinds, measured=tuple(range(0, 368, 4)), notes=(note,))
-    PreviewFactory(volume=volume, report=report.as_json())
+    RenderedFactory(volume=volume, report=report.as_json())
 
     html, text = (read(client, volume.get_absolute_url()) for read in (html_of, text_of))
 
@@ -170,7 +170,7 @@ def test_a_test_file_has_two_pictures_its_own_mask_and_a_note(client: Client, vo
 @pytest.mark.parametrize(("layout", "key"), [(Layout.AVERAGES, "reconstruction_rss"), (Layout.RADIAL, "temptv")])
 def test_a_stored_reconstruction_is_named_as_such(client: Client, volume: Volume, layout: Layout, key: str) -> None:
     report = report_of(volume, layout=layout, kinds=(Kind.RECONSTRUCTION,))
-    PreviewFactory(volume=volume, report=report.as_json())
+    RenderedFactory(volume=volume, report=report.as_json())
 
     html, text = (read(client, volume.get_absolute_url()) for read in (html_of, text_of))
 
@@ -184,7 +184,7 @@ def test_a_stored_reconstruction_is_named_as_such(client: Client, volume: Volume
 def test_the_lines_that_open_a_file_are_python(client: Client, volume: Volume, layout: Layout) -> None:
     volume.path = "a'b\"c\\n</code>{{ x }} é\u2028.h5"
     volume.save()
-    PreviewFactory(volume=volume, report=report_of(volume, layout=layout).as_json())
+    RenderedFactory(volume=volume, report=report_of(volume, layout=layout).as_json())
 
     html = html_of(client, volume.get_absolute_url())
     code = unescape(re.sub(r"<[^>]+>", "", html.partition('aria-label="Python"><code>')[2].partition("</code>")[0]))
@@ -197,7 +197,7 @@ def test_the_lines_that_open_a_file_are_python(client: Client, volume: Volume, l
 
 
 def test_a_failed_preview_says_why_and_whom_to_ask(client: Client, volume: Volume) -> None:
-    PreviewFactory(volume=volume, failed=True, reason="the file <is> a web page")
+    FailedFactory(volume=volume, reason="the file <is> a web page")
 
     text = text_of(client, volume.get_absolute_url())
 
@@ -207,7 +207,7 @@ def test_a_failed_preview_says_why_and_whom_to_ask(client: Client, volume: Volum
 
 
 def test_a_waiting_preview_says_since_when(client: Client, volume: Volume) -> None:
-    PreviewFactory(volume=volume, waiting=True, asked_at=datetime(2026, 11, 12, 10, 3, tzinfo=UTC))
+    PreviewFactory(volume=volume, asked_at=datetime(2026, 11, 12, 10, 3, tzinfo=UTC))
 
     assert "wait for their turn since 12 Nov 2026, 10:03 UTC." in text_of(client, volume.get_absolute_url())
 

@@ -73,6 +73,7 @@ def site_of_the_tests(*, clock: float = 0, **names: str) -> Iterator[str]:
         "DATABASE_URL": application_url(),
         "BUCKET_NAME": site.BUCKET_NAME,
         "EVIDENCE_BUCKET_NAME": site.EVIDENCE_BUCKET_NAME,
+        "PREVIEW_BUCKET_NAME": site.PREVIEW_BUCKET_NAME,
         "REDIS_URL": site.REDIS_URL,
         "SITE_URL": url,
         "DJANGO_SETTINGS_MODULE": "portal.settings.testing",

@@ -16,7 +16,7 @@ import pytest
 
 from tests.demo import ROOT, Demo, clean_environment
 
-PARTS = {"postgres", "valkey", "bucket", "mailsink", "worker", "beat", "web"}
+PARTS = {"postgres", "valkey", "bucket", "mailsink", "worker", "renderer", "beat", "web"}
 
 
 def test_demo_serves_the_site_and_its_mails(demo: Demo) -> None:
@@ -45,8 +45,8 @@ def test_demo_listens_on_loopback_alone(demo: Demo) -> None:
     assert places == {"127.0.0.1"}
 
 
-def test_site_worker_and_beat_log_in_as_the_application_and_never_see_the_owners_password(demo: Demo) -> None:
-    for name in ("web", "worker", "beat"):
+def test_site_workers_and_beat_log_in_as_the_application_and_never_see_the_owners_password(demo: Demo) -> None:
+    for name in ("web", "worker", "renderer", "beat"):
         given = psutil.Process(demo.pids()[name]).environ()
         assert given["DATABASE_URL"].startswith("postgres://portal_app:"), name
         assert demo.secrets["postgres_owner"] not in "".join(given.values()), name

@@ -15,7 +15,7 @@ from tests.visitor import Visitor
 from tests.waiting import wait_until
 
 EMAIL = "logged@example.org"
-OURS = ("web", "worker", "beat")
+OURS = ("web", "worker", "renderer", "beat")
 
 
 class NoRedirect(HTTPRedirectHandler):

@@ -29,6 +29,7 @@ from datasets.models import (
     DownloadRecord,
     EvidenceAnchor,
     Notice,
+    Preview,
     Release,
     Volume,
 )
@@ -95,6 +96,7 @@ MAKERS: dict[type[Model], Callable[[int], Any]] = {
     DownloadRecord: factories.DownloadRecordFactory.create_batch,
     EvidenceAnchor: make_anchors,
     Notice: factories.NoticeFactory.create_batch,
+    Preview: factories.PreviewFactory.create_batch,
 }
 
 
@@ -248,6 +250,7 @@ def test_autocompletion_needs_the_same_queries_for_few_rows_and_for_many(
 
 EVIDENCE = [
     *(Signature, DownloadRecord, DownloadLink, OutgoingMail, AccessGrant, AccessRequest, Volume, LogEntry, Notice),
+    Preview,
 ]
 
 

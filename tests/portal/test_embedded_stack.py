@@ -261,4 +261,4 @@ def test_root_without_user_namespaces_is_told_what_to_do(monkeypatch: pytest.Mon
 
 def test_asking_for_a_worker_ends_when_the_broker_is_away() -> None:
     nobody = choose_ports(("nobody",), {})["nobody"]
-    assert not a_worker_answers(f"redis://127.0.0.1:{nobody}/0")
+    assert not a_worker_answers(f"redis://127.0.0.1:{nobody}/0", "worker@portal")

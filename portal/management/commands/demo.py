@@ -24,9 +24,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 class Command(BaseCommand):
     help = (
-        "Run the whole site on this machine: PostgreSQL, Valkey, an S3 server, a mail sink, the worker, its clock and "
-        "the web server, with sample data. All of it listens on 127.0.0.1 alone and keeps its data in one folder; a "
-        "second run continues with that data. Ctrl-C stops everything. To begin anew, remove the folder."
+        "Run the whole site on this machine: PostgreSQL, Valkey, an S3 server, a mail sink, two workers, their clock "
+        "and the web server, with sample data. All of it listens on 127.0.0.1 alone and keeps its data in one folder; "
+        "a second run continues with that data. Ctrl-C stops everything. To begin anew, remove the folder."
     )
     requires_system_checks = ()
 
@@ -66,8 +66,9 @@ class Command(BaseCommand):
         environment = stack.environment()
         self.prepare(stack)
         port = stack.site_port or 8000
-        stack.run(application.worker(environment), application.beat(environment), application.web(environment, port))
-        self.step("The worker, its clock and the web server answer")
+        workers = (application.worker(environment), application.renderer(environment))
+        stack.run(*workers, application.beat(environment), application.web(environment, port))
+        self.step("The workers, their clock and the web server answer")
 
     def prepare(self, stack: Stack) -> None:
         """Migrations, static files, account and samples, in a process of their own, the only one that is given the

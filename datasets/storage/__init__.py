@@ -1,5 +1,9 @@
 """The bucket. Nothing else in the project speaks boto3.
 
+    with bucket().open(key) as file: ...
+
+reads an object by range; see ranges.
+
 Presigned URLs are made with botocore's own query signer, called directly: the same bytes as the client's
 generate_presigned_url for the same moment, without the client's events, rule sets and validation around it.
 """
@@ -11,7 +15,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from http.client import HTTPMessage
 from pathlib import Path
@@ -27,7 +31,8 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from datasets.exceptions import BucketDown, ObjectMissing
+from datasets.exceptions import BucketDown, ObjectChanged, ObjectMissing
+from datasets.storage.ranges import Answer, RangeFile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -41,6 +46,9 @@ NOBODY = ReadOnlyCredentials("", "", None)
 # What RFC 3986 leaves as it is; boto3 keeps the same set, and "/" in keys.
 UNRESERVED = "-._~"
 NOT_FOUND = {"404", "NoSuchKey", "NotFound", "NoSuchVersion"}
+CHANGED = {"412", "PreconditionFailed"}
+NO_SUCH_RANGE = {"416", "InvalidRange"}
+CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
 class ObjectFacts(NamedTuple):
@@ -49,6 +57,10 @@ class ObjectFacts(NamedTuple):
     size: int
     etag: str
     version_id: str
+
+
+class RangeMissing(BucketDown):
+    """The object ends before the bytes that were asked for."""
 
 
 class QuerySigner(S3SigV4QueryAuth):
@@ -101,7 +113,8 @@ class Bucket:
             aws_access_key_id=key_id or None, aws_secret_access_key=secret or None, region_name=region
         )
         self._endpoint_url = endpoint_url or None
-        self.client = self._client(connect_timeout=5, read_timeout=60)
+        # A range of an object has not the checksum of the whole, which the embedded server sends along.
+        self.client = self._client(connect_timeout=5, read_timeout=60, response_checksum_validation="when_required")
         # Asked by the readiness check, which must answer quickly even when the bucket does not.
         self._probe = self._client(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 1})
         self._base = self._object_base()
@@ -169,6 +182,35 @@ class Bucket:
             answer = self.client.head_object(Bucket=self.name, Key=key, **wanted)
         return ObjectFacts(answer["ContentLength"], answer["ETag"].strip('"'), answer.get("VersionId", ""))
 
+    def open(self, key: str, *, version_id: str = "", etag: str = "") -> RangeFile:
+        """The object as a file that is read by range, with one request made already. With an ETag it must be that
+        object. This and reading raise ObjectMissing, ObjectChanged and BucketDown."""
+        return RangeFile(partial(self._range, key), etag=etag, version_id=version_id)
+
+    def _range(self, key: str, start: int, stop: int, *, etag: str, version_id: str) -> Answer:
+        wanted: dict[str, Any] = {"VersionId": version_id} if version_id else {}
+        if etag:
+            wanted["IfMatch"] = f'"{etag}"'
+        try:
+            with named_errors(key):
+                answer = self.client.get_object(Bucket=self.name, Key=key, Range=f"bytes={start}-{stop - 1}", **wanted)
+        except RangeMissing:
+            facts = self.head(key, version_id=version_id)
+            return Answer(lambda _: b"", lambda: None, start, start, facts.size, facts.etag, facts.version_id)
+        found = CONTENT_RANGE.fullmatch(answer.get("ContentRange", ""))
+        # A server that knows no ranges sends everything, which is what was asked for when that is the beginning.
+        first, last, size = (
+            map(int, found.groups()) if found else (0, answer["ContentLength"] - 1, answer["ContentLength"])
+        )
+        body = answer["Body"]
+
+        def read(count: int) -> bytes:
+            with named_errors(key):
+                return body.read(count)
+
+        etag = answer["ETag"].strip('"')
+        return Answer(read, body.close, first, last + 1, size, etag, answer.get("VersionId", ""))
+
     def put_locked(self, key: str, body: bytes, *, retain_until: datetime) -> ObjectFacts:
         """Store an object that nobody may change or delete before that day, the owner of the account included.
 
@@ -188,16 +230,39 @@ class Bucket:
             )
         return ObjectFacts(len(body), answer["ETag"].strip('"'), answer.get("VersionId", ""))
 
-    def put(self, key: str, content: bytes) -> None:
-        """A small object, whole or not at all."""
+    def put(self, key: str, content: bytes, **said: str) -> None:
+        """A small object, whole or not at all, with what is said of it, such as ContentType or CacheControl."""
         with named_errors():
-            self.client.put_object(Bucket=self.name, Key=key, Body=content)
+            self.client.put_object(Bucket=self.name, Key=key, Body=content, **said)  # type: ignore[arg-type]
+
+    def get(self, key: str) -> bytes:
+        """A small object; ObjectMissing when there is none of this key."""
+        with named_errors(key):
+            return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
+
+    def delete(self, *keys: str) -> None:
+        """Delete objects, at most 1,000; those that are not there are no error."""
+        with named_errors():
+            wanted: Any = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+            refused = self.client.delete_objects(Bucket=self.name, Delete=wanted).get("Errors")
+        if refused:
+            raise BucketDown(f"The bucket did not delete {refused[0]}.")
+
+    def folders(self) -> Iterator[str]:
+        """What stands before the first slash of keys, each once, without the keys themselves."""
+        with named_errors():
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Delimiter="/"):
+                yield from (entry["Prefix"].removesuffix("/") for entry in page.get("CommonPrefixes", []))
 
     def keys(self, prefix: str) -> Iterator[str]:
         """The keys that begin so, in their order, page by page."""
+        yield from (key for key, _written_at in self.dated_keys(prefix))
+
+    def dated_keys(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """The same, and when each object was written."""
         with named_errors():
             for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
-                yield from (entry["Key"] for entry in page.get("Contents", []))
+                yield from ((entry["Key"], entry["LastModified"]) for entry in page.get("Contents", []))
 
     def reachable(self) -> bool:
         """Whether the bucket answers to our credentials, within a few seconds."""
@@ -215,8 +280,13 @@ def named_errors(key: str = "") -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if key and error.response.get("Error", {}).get("Code") in NOT_FOUND:
+        code = error.response.get("Error", {}).get("Code")
+        if key and code in NOT_FOUND:
             raise ObjectMissing(f"The bucket has no object {key}.") from error
+        if code in CHANGED:
+            raise ObjectChanged(f"The object {key} is another one than it was.") from error
+        if code in NO_SUCH_RANGE:
+            raise RangeMissing(str(error)) from error
         raise BucketDown(str(error)) from error
     except (BotoCoreError, S3UploadFailedError) as error:
         raise BucketDown(str(error)) from error
@@ -238,6 +308,11 @@ def bucket() -> Bucket:
 def evidence_bucket() -> Bucket:
     """The bucket of what must outlive a restored backup."""
     return _named(settings.EVIDENCE_BUCKET_NAME)
+
+
+def preview_bucket() -> Bucket:
+    """The bucket of previews, which can be made again."""
+    return _named(settings.PREVIEW_BUCKET_NAME)
 
 
 def _named(name: str) -> Bucket:
