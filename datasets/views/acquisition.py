@@ -7,7 +7,7 @@ from typing import NamedTuple
 from datasets.kspace.report import Facts, Layout
 from datasets.models import Volume
 
-# Where the picture is one that the file holds already.
+# Where the picture is one that the file holds already, for its k-space is more than a mask can say.
 STORED = {Layout.AVERAGES: "reconstruction_rss", Layout.RADIAL: "temptv"}
 
 

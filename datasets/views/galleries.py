@@ -14,6 +14,7 @@ from django.http import QueryDict
 from django.urls import reverse
 
 from datasets.models import Preview, Release, Volume
+from datasets.views.acquisition import STORED
 from datasets.views.combs import Comb
 
 VOLUMES_A_PAGE = 24
@@ -40,6 +41,7 @@ CARD_FACTS = {
     "card": PictureOfSize("preview__report", "card"),
     "columns": KeyTransform("columns", "preview__report"),
     "measured": KeyTransform("measured", KeyTransform("facts", "preview__report")),
+    "layout": KeyTransform("layout", KeyTransform("facts", "preview__report")),
 }
 COLUMNS = ("pk", "path", "acquisition", "slices", "coils", "readout", "phase", "field_strength", "archive__name")
 
@@ -82,6 +84,8 @@ class Card:
 
     @property
     def comb(self) -> Comb | None:
+        if self.row["layout"] in STORED:
+            return None
         return Comb.of(self.row["measured"] or self.row["columns"], self.row["phase"])
 
     @property

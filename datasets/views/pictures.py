@@ -137,7 +137,6 @@ class VolumeContents:
 
     def _plate(self, report: Report, kind: Kind, picture: PictureReport, letter: str) -> Plate:
         facts, number = report.facts, self.number
-        # What the averages and spokes of these layouts hold is more than a comb can say.
         comb = None if facts.layout in STORED else Comb.of(facts.measured, facts.phase)
         if kind is Kind.KSPACE:
             name, alt = "k-space", f"Magnitude of k-space of slice {number}, logarithmic"

@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from datasets.kspace.report import Kind, Layout
 from datasets.models import Archive, Dataset, Preview, Release, Volume
 from tests.factories import ArchiveFactory, PreviewFactory, UserFactory, VolumeFactory
 from tests.plans import plans_of
@@ -166,7 +167,7 @@ def test_where_no_pictures_were_asked_for_there_is_no_gallery(client: Client, ar
     VolumeFactory(archive=archive)
 
     for path in (DATASET, RELEASE, ARCHIVE):
-        assert "Previews" not in words_of(html_of(client, path))
+        assert 'id="previews"' not in html_of(client, path)
 
 
 def test_where_all_pictures_are_still_to_be_made_a_sentence_says_so(client: Client, archive: Archive) -> None:
@@ -224,6 +225,18 @@ def test_the_pattern_of_a_test_file_is_what_was_measured(client: Client, archive
     Dataset.objects.update(preview_audience="holders")
 
     assert 'aria-label="Sampling pattern: 46 of 368 columns"' in section_of(client, RELEASE)
+
+
+def test_no_pattern_is_drawn_of_spokes(client: Client, archive: Archive) -> None:
+    volume = VolumeFactory(archive=archive)
+    report = report_of(volume, kinds=(Kind.RECONSTRUCTION,), layout=Layout.RADIAL)
+    RenderedFactory(volume=volume, report=report.as_json())
+    Dataset.objects.update(preview_audience="holders")
+
+    html = section_of(client, RELEASE)
+
+    assert "Sampling pattern" not in html
+    assert volume.path.rpartition("/")[2] in html
 
 
 @pytest.mark.parametrize("path", [DATASET, RELEASE, ARCHIVE])

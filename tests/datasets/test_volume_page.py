@@ -13,8 +13,9 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
-from datasets.kspace.report import Kind, Layout
+from datasets.kspace.report import Kind, Layout, Rendering
 from datasets.models import Dataset, Preview, Release, Volume
+from datasets.services.previews.pictures import keep_pictures
 from tests.factories import (
     AgreementVersionFactory,
     ArchiveFactory,
@@ -193,6 +194,22 @@ def test_the_lines_that_open_a_file_are_python(client: Client, volume: Volume, l
     assert volume.path.rpartition("/")[2] in names
 
 
+def test_the_pictures_on_a_page_are_those_in_storage(client: Client, volume: Volume) -> None:
+    report = report_of(volume)
+    contents = {row.name: f"RIFF {row.name}".encode() for row in report.pictures if row.slice == 2}
+    folder = keep_pictures(Rendering(report, contents))
+    RenderedFactory(volume=volume, report=report.as_json(), folder=folder)
+
+    images = re.findall(r'<img[^>]*src="([^"]+)"', html_of(client, f"{volume.get_absolute_url()}?slice=3"))
+
+    assert len(set(images)) == 4
+    for address in images:
+        answer = client.get(address)
+        assert answer.status_code == 200
+        assert answer["Content-Type"] == "image/webp"
+        assert answer.content == contents[address.rpartition("/")[2]]
+
+
 # Why there may be none ------------------------------------------------------------------------------------------
 
 
@@ -335,6 +352,7 @@ def test_any_member_path_has_an_address_that_leads_back_to_it(client: Client, vo
     heading = unescape(html.partition('<h1 class="mono-title">')[2].partition("</h1>")[0])
     assert heading == (path.rpartition("/")[2] or path)
     assert address in unescape(listed)
+    assert "<i>" not in html + listed
 
 
 @pytest.mark.parametrize(
