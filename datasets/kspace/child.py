@@ -85,6 +85,8 @@ class ParentFile(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
         view = view[: max(0, min(len(view), self._size - self._position))]
+        if len(view) > LONGEST_READ:
+            self.expect(self._position, len(view))
         for start in range(0, len(view), LONGEST_READ):
             self._copy(self._position + start, view[start : start + LONGEST_READ])
         self._position += len(view)

@@ -41,7 +41,7 @@ def answer(channel: Channel, report: Any, contents: dict[str, bytes]) -> None:
 
 
 def with_picture(channel: Channel, content: bytes = PNG, **changes: Any) -> None:
-    picture = PICTURE | changes
+    picture: dict[str, Any] = PICTURE | changes
     answer(channel, REPORT | {"pictures": [picture]}, {picture["name"]: content})
 
 

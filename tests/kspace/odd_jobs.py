@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,9 @@ def look_around(file: child.Foreign, outside: str, port: int) -> child.Answer:
 
 
 def read(file: child.Foreign, offset: int, length: int) -> child.Answer:
-    if isinstance(file, Path):
-        with file.open("rb") as opened:
-            opened.seek(offset)
-            return opened.read(length).hex(), {}
+    assert not isinstance(file, Path)
     file.seek(offset)
-    return file.read(length).hex(), {}
+    return sha256(file.read(length)).hexdigest(), {}
 
 
 def expect(file: child.Foreign, offset: int, length: int) -> child.Answer:
