@@ -150,7 +150,11 @@ class PreviewAdmin(RenderingAdmin, WorkAdmin):
         """Those of the slice that is shown first."""
         if row.report is None:
             return format_html('<span class="none">{}</span>', "none yet")
-        report = Report.from_json(row.report)
+        try:
+            report = Report.from_json(row.report)
+        except (KeyError, TypeError, ValueError):
+            # Of another version of the site.
+            return format_html('<span class="none">{}</span>', "not readable any more: render it again")
         return format_html_join(
             " ",
             '<a href="{}"><img src="{}" alt="{}" width="{}" height="{}" loading="lazy"></a>',

@@ -197,18 +197,19 @@ class Bucket:
         except RangeMissing:
             facts = self.head(key, version_id=version_id)
             return Answer(lambda _: b"", lambda: None, start, start, facts.size, facts.etag, facts.version_id)
+        etag = answer.get("ETag", "").strip('"')
+        if not etag:
+            raise BucketDown("An answer without an ETag is not the bucket's.")
         found = CONTENT_RANGE.fullmatch(answer.get("ContentRange", ""))
         # A server that knows no ranges sends everything, which is what was asked for when that is the beginning.
-        first, last, size = (
-            map(int, found.groups()) if found else (0, answer["ContentLength"] - 1, answer["ContentLength"])
-        )
+        whole = answer["ContentLength"]
+        first, last, size = map(int, found.groups()) if found else (0, whole - 1, whole)
         body = answer["Body"]
 
         def read(count: int) -> bytes:
             with named_errors(key):
                 return body.read(count)
 
-        etag = answer["ETag"].strip('"')
         return Answer(read, body.close, first, last + 1, size, etag, answer.get("VersionId", ""))
 
     def put_locked(self, key: str, body: bytes, *, retain_until: datetime) -> ObjectFacts:

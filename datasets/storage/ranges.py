@@ -179,8 +179,8 @@ class RangeFile(io.RawIOBase):
     def _fill(self, window: Window, stop: int) -> None:
         while window.position < stop:
             self._take_piece(window)
-        if window.position == window.stop:
-            window.answer.close()
+            if window.position == window.stop:
+                window.answer.close()
 
     def _answer(self, start: int, stop: int) -> Answer:
         self.requests += 1

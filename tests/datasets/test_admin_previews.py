@@ -162,6 +162,13 @@ def test_a_rows_page_shows_its_pictures(client: Client) -> None:
     assert f"{LIST}{row.pk}/change/" in volume
 
 
+def test_a_report_of_another_version_of_the_site_is_said_to_be_one(client: Client) -> None:
+    maintainer(client)
+    row = PreviewFactory(pictures=PICTURES)
+    Preview.objects.update(report={"pictures": []})
+    assert "not readable any more" in client.get(f"{LIST}{row.pk}/change/").content.decode()
+
+
 def test_a_preview_is_found_by_words_of_its_volume(client: Client) -> None:
     maintainer(client)
     PreviewFactory(volume__path="train/file1000001.h5")

@@ -1,6 +1,8 @@
 """How facts are written: sizes, hashes, dates, states, rulers, Markdown."""
 
+import re
 from datetime import UTC, date, datetime, timedelta, timezone
+from itertools import pairwise
 
 import pytest
 from django.template import Context, Template
@@ -125,3 +127,23 @@ def test_display_titles_break_after_their_first_comma() -> None:
     template = Template("{% load house %}{{ title|on_two_lines }}")
 
     assert template.render(Context({"title": "Raw <data>, as heard, twice"})) == "Raw &lt;data&gt;,<br>as heard, twice"
+
+
+class TestComb:
+    @pytest.mark.parametrize("counts", [(0, 0, 0, 1), (2, 1, 1, 3), (5, 0, 0, 0), (9_998, 1, 1, 0), (0, 1, 1, 90_000)])
+    def test_whatever_there_is_is_seen_and_nothing_else(self, counts: tuple[int, int, int, int]) -> None:
+        drawn = house.comb(*counts)
+        seen = [f'class="{kind}"' in drawn for kind in ("left", "bad", "at-work", "gone")]
+        assert seen == [bool(count) for count in counts]
+        assert f"{counts[0]} of {sum(counts)} are done" in drawn
+        spans = [(int(start), int(end)) for start, end in re.findall(r'x1="(\d+)" x2="(\d+)"', drawn)]
+        assert spans[0][0] == 0
+        assert all(before[1] == after[0] for before, after in pairwise(spans))
+        assert 0 < spans[-1][1] <= 4 * (house.RULER_TICKS + 4)
+
+    @pytest.mark.parametrize(
+        ("seconds", "words"),
+        [(0, "less than a minute"), (59, "about 1 minute"), (720, "about 12 minutes"), (10_800, "about 3 hours")],
+    )
+    def test_how_long_something_takes_is_said_roughly(self, seconds: int, words: str) -> None:
+        assert house.duration(timedelta(seconds=seconds)) == words

@@ -3,6 +3,7 @@
 import hashlib
 import uuid
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 from django.contrib import admin
@@ -12,7 +13,17 @@ from django.utils import timezone
 
 from accounts.admin import lists
 from accounts.models import OutgoingMail, Signature, User
-from datasets.models import AccessGrant, AccessRequest, Archive, DailyUsage, DownloadLink, DownloadRecord, Release
+from datasets.models import (
+    AccessGrant,
+    AccessRequest,
+    Archive,
+    DailyUsage,
+    DownloadLink,
+    DownloadRecord,
+    Preview,
+    Release,
+    Volume,
+)
 from tests.factories import (
     AccessRequestFactory,
     AgreementVersionFactory,
@@ -34,6 +45,7 @@ GROWING = {
     *("datasets_accessgrant", "datasets_downloadlink", "datasets_downloadrecord", "datasets_dailyusage"),
     *("datasets_accessgrantevent", "datasets_accessrequestevent", "pghistory_context"),
     *("account_emailaddress", "django_admin_log", "django_session"),
+    *("datasets_volume", "datasets_preview"),
 }
 NOW = timezone.now()
 
@@ -90,11 +102,31 @@ def fill() -> None:
         for number, signature in enumerate(signatures)
     )
     hand_out(people, release, archive)
+    render(archive)
     # A dataset that hardly anybody has taken yet: its rows must not be looked for among all others.
     downloaded_by(people[0])
     log(people)
     with as_owner() as cursor:
         cursor.execute("ANALYZE")
+
+
+def render(archive: Archive) -> None:
+    """Two thousand volumes with their previews, asked for in tens."""
+    volumes = Volume.objects.bulk_create(
+        Volume(archive=archive, path=f"train/file{number}.h5", offset=512, size=1) for number in range(NUMBER)
+    )
+    Preview.objects.bulk_create(
+        Preview(
+            volume=volume,
+            asked_at=NOW - timedelta(hours=(NUMBER - number) // 10),
+            state="failed" if number % 300 == 0 else "waiting" if number % 301 == 0 else "done",
+            finished_at=None if number % 301 == 0 and number % 300 else NOW,
+            reason="r",
+            folder=digest(volume.path)[:32],
+            report={"pictures": []},
+        )
+        for number, volume in enumerate(volumes)
+    )
 
 
 def downloaded_by(person: User) -> None:
@@ -197,6 +229,11 @@ WAYS = {
     "datasets/downloadrecord/?q=number77": "record_by_link",
     f"datasets/downloadrecord/?issued_at_from={DAY}&issued_at_until={DAY}": "record_issued",
     "datasets/downloadrecord/?link__id__exact=1": "record_by_link",
+    "datasets/preview/?q=file77": "volume_words",
+    "datasets/preview/?state__exact=failed": "preview_failed",
+    "datasets/preview/?state__exact=waiting": "preview_open",
+    f"datasets/preview/?asked_at_from={DAY}&asked_at_until={DAY}": "preview_asked",
+    f"datasets/preview/progress/?asked={quote((NOW - timedelta(hours=7)).isoformat())}": "preview_asked",
 }
 STANDINGS = ["datasets/accessgrant/?standing=runs", "datasets/accessgrant/?standing=ended"]
 FORMS = [
@@ -209,6 +246,7 @@ FORMS = [
     *("datasets/downloadlink/{link}/change/", "datasets/downloadrecord/{record}/change/"),
     *("admin/logentry/{log}/change/", "accounts/agreement/{agreement}/change/", "datasets/dataset/{dataset}/change/"),
     *("datasets/release/{release}/change/", "datasets/archive/{archive}/change/"),
+    *("datasets/volume/{volume}/change/", "datasets/preview/{preview}/change/"),
     *("datasets/accessgrant/{grant}/decide/revoke/", "datasets/accessgrant/{grant}/history/"),
 ]
 MENUS = [
@@ -221,6 +259,7 @@ MENUS = [
 LISTS = [
     *("accounts/user/", "accounts/signature/", "accounts/outgoingmail/", "datasets/accessrequest/"),
     *("datasets/accessgrant/", "datasets/downloadlink/", "datasets/downloadrecord/", "admin/logentry/"),
+    "datasets/preview/",
 ]
 
 
@@ -258,6 +297,8 @@ def numbers_of_the_rare() -> dict[str, int]:
         "request": AccessRequest.objects.latest("pk").pk,
         "signature": Signature.objects.latest("pk").pk,
         "mail": OutgoingMail.objects.latest("pk").pk,
+        "volume": Volume.objects.earliest("pk").pk,
+        "preview": Preview.objects.earliest("pk").pk,
         "log": LogEntry.objects.latest("pk").pk,
     }
 

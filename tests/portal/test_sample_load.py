@@ -7,7 +7,7 @@ import pytest
 
 from accounts.models import AgreementVersion, User
 from datasets.exceptions import BucketDown
-from datasets.models import Archive, Dataset, Release, Volume
+from datasets.models import Archive, Dataset, Preview, Release, Volume
 from datasets.storage import bucket
 from portal.sample import SampleDataset
 from portal.sample import load as loading
@@ -77,6 +77,18 @@ def test_objects_are_in_the_bucket_as_the_catalogue_says(maintainer: User) -> No
         assert (facts.size, facts.etag) == (archive.size, archive.etag)
         with urlopen(bucket().presign(archive.key, filename=archive.name)) as answer:
             assert answer.read() == f"the bytes of {archive.name}".encode()
+
+
+def test_every_volume_waits_for_its_preview_also_where_it_was_loaded_before_there_were_any(maintainer: User) -> None:
+    load(maintainer)
+    assert Preview.objects.filter(state="waiting").count() == Volume.objects.count() == 2
+    audiences = dict(Dataset.objects.values_list("slug", "preview_audience"))
+    assert audiences == {"knee": Dataset.Audience.EVERYONE, "brain": Dataset.Audience.HOLDERS}
+    kept = Preview.objects.earliest("pk")
+    Preview.objects.exclude(pk=kept.pk).delete()
+    load(maintainer)
+    assert Preview.objects.count() == 2
+    assert Preview.objects.filter(pk=kept.pk).exists()
 
 
 def test_agreement_is_published_with_statements_to_tick(maintainer: User) -> None:

@@ -1,0 +1,129 @@
+"""From numbers to what a person looks at: windows, orientation, k-space as a picture, PNG and WebP."""
+
+import io
+import zlib
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin, WebPImagePlugin
+
+# Values are scaled in double precision: float32 has no quotient of its largest and its smallest.
+Field = NDArray[np.float32]
+Grey = NDArray[np.uint8]
+
+CARD = 320
+THUMBNAIL = 160
+LONGEST = 2048
+"""Longest side of any picture, in pixels: WebP ends at 16,383, and a page has no use for more than this."""
+BRIGHTENED = 2.5
+"""how much brighter than the pictures their difference is shown"""
+
+# Noise is never zero in a root sum of squares: a little of it is cut off below, so that air is black.
+DARK_PERCENTILE = 1.0
+# Of what is not air. Fat close to a coil is far brighter than all else, and may go white.
+BRIGHT_PERCENTILE = 98.0
+AIR = 0.1
+"""below this share of the bright end a pixel is counted as air"""
+DARKEST = 0.2
+"""the low end of a window is at most this share of its high end: a picture without air keeps its darkest tissue"""
+# The very centre is far above all else even in its logarithm.
+KSPACE_PERCENTILES = (10.0, 99.95)
+
+# These modules' import is what makes Pillow know the formats; by a bare name it would load those of all others too.
+FORMATS = {"png": PngImagePlugin.PngImageFile.format, "webp": WebPImagePlugin.WebPImageFile.format}
+# Noise has no repetitions to search for: run lengths and Huffman's code make as small a PNG, in a third of the time.
+OPTIONS = {"png": {"compress_type": zlib.Z_RLE}, "webp": {"quality": 90, "method": 2}}
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which values are black and which are white. One window serves the pictures that are compared."""
+
+    low: float
+    high: float
+
+
+class Encoded(NamedTuple):
+    content: bytes
+    width: int
+    height: int
+
+
+def find_window(pictures: Field) -> Window:
+    """The window in which anatomy is seen, of one picture (y, x) or of a volume's (slice, y, x), at least 0.
+
+    Every second row and column is looked at: they tell the same, in a quarter of the time and memory. The high end is
+    a percentile of what is not air, so that it does not depend on how much air there is around."""
+    values = pictures[..., ::2, ::2].astype(np.float64).ravel()
+    low, bright = (float(value) for value in np.percentile(values, (DARK_PERCENTILE, BRIGHT_PERCENTILE)))
+    body = values[values > AIR * bright]
+    high = float(np.percentile(body, BRIGHT_PERCENTILE)) if body.size else float(values.max())
+    return Window(min(low, DARKEST * high), high)
+
+
+def to_grey(values: NDArray[np.floating], window: Window) -> Grey:
+    """Values → 8 bits of grey; all black in a window of no height."""
+    height = window.high - window.low
+    if height <= 0:
+        return np.zeros(values.shape, np.uint8)
+    scaled = (values.astype(np.float64) - window.low) * (255 / height)
+    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+
+
+def show_picture(picture: Field, window: Window) -> Grey:
+    """(y, x) → grey, upright: files hold their rows from the feet up, or from the back of the head to the front."""
+    return to_grey(picture, window)[::-1]
+
+
+def show_difference(full: Field, undersampled: Field, window: Window) -> Grey:
+    """What undersampling changed, (y, x) → grey, upright: as bright as in the pictures' window, times BRIGHTENED."""
+    return to_grey(np.abs(full - undersampled), Window(0.0, (window.high - window.low) / BRIGHTENED))[::-1]
+
+
+def show_kspace(magnitude: Field) -> Grey:
+    """(readout, phase), at least 0 → grey, as it is stored: columns that were not measured stay black.
+
+    Logarithmic, in units of the median of what was measured: that is close to the noise, whatever the scanner's own
+    unit is, so noise is dark and the centre white."""
+    measured = magnitude[magnitude > 0]
+    if not measured.size:
+        return np.zeros(magnitude.shape, np.uint8)
+    values = np.log1p(magnitude / np.median(measured.astype(np.float64)))
+    low, high = (float(value) for value in np.percentile(values[magnitude > 0], KSPACE_PERCENTILES))
+    return to_grey(values, Window(min(low, DARKEST * high), high))
+
+
+def combine_coils(kspace: NDArray[np.complex64], height: int) -> Field:
+    """Root sum of squares of k-space itself: complex64 (coil, readout, phase) → float32 (readout, phase).
+
+    An oversampled readout, of twice the picture's height or more, is combined by pairs (or threes …), so that the
+    picture of k-space has about the shape of the reconstruction."""
+    coils, readout, phase = kspace.shape
+    power = np.zeros((readout, 2 * phase), np.float32)
+    square = np.empty_like(power)
+    # Samples so large that their squares are none become infinite here, and the caller refuses them.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for coil in range(coils):
+            parts = kspace[coil].view(np.float32)
+            np.multiply(parts, parts, out=square)
+            power += square
+        samples = power[:, 0::2] + power[:, 1::2]
+        together = max(1, readout // max(1, height))
+        rows = readout // together
+        return np.sqrt(samples[: rows * together].reshape(rows, together, phase).sum(axis=1))
+
+
+def encode(grey: Grey, form: str, longest: int = LONGEST) -> Encoded:
+    """Grey (y, x) → a file's bytes, the same for the same picture. Made smaller to fit, never larger.
+
+    `form`: png or webp. KeyError for another."""
+    picture = Image.fromarray(np.ascontiguousarray(grey))
+    if max(picture.size) > longest:
+        share = longest / max(picture.size)
+        width, height = (max(1, round(side * share)) for side in picture.size)
+        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, FORMATS[form], **OPTIONS[form])
+    return Encoded(buffer.getvalue(), picture.width, picture.height)
