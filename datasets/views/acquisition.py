@@ -8,7 +8,7 @@ from datasets.kspace.report import Facts, Layout
 from datasets.models import Volume
 
 # Where the picture is one that the file holds already, for its k-space is more than a mask can say.
-STORED = {Layout.AVERAGES: "reconstruction_rss", Layout.RADIAL: "temptv"}
+STORED = frozenset({Layout.AVERAGES, Layout.RADIAL})
 
 
 class Fact(NamedTuple):
@@ -77,11 +77,19 @@ def opening(path: str, layout: Layout, number: int) -> list[Line]:
             Line('coils = lines["head"]["active_channels"][0]'),
             Line('first = lines["data"][0].view(np.complex64).reshape(coils, -1)', "coil, readout"),
         ]
-    if layout in STORED:
+    if layout is Layout.AVERAGES:
         return [
             Line("import h5py"),
             Line(f"with h5py.File({python_name(path)}) as file:"),
-            Line(f'    picture = file["{STORED[layout]}"][{number}][::-1]', "y, x; upright"),
+            Line(f'    picture = file["reconstruction_rss"][{number}][::-1]', "y, x; upright"),
+        ]
+    if layout is Layout.RADIAL:
+        return [
+            Line("import h5py"),
+            Line(f"with h5py.File({python_name(path)}) as file:"),
+            Line(f'    frames = file["temptv"][{number}]'),
+            Line("frames = frames.reshape(-1, *frames.shape[-2:])", "frame, y, x"),
+            Line("picture = abs(frames[len(frames) // 2])[::-1]", "y, x; upright"),
         ]
     single = layout is Layout.SINGLE_COIL
     combined = "abs(images)" if single else "np.sqrt((abs(images) ** 2).sum(axis=0))"

@@ -13,9 +13,8 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
-from datasets.kspace.report import Kind, Layout, Rendering
+from datasets.kspace.report import Kind, Layout
 from datasets.models import Dataset, Preview, Release, Volume
-from datasets.services.previews.pictures import keep_pictures
 from tests.factories import (
     AgreementVersionFactory,
     ArchiveFactory,
@@ -168,8 +167,8 @@ def test_a_test_file_has_two_pictures_its_own_mask_and_a_note(client: Client, vo
     assert html.count("<img") == 2
 
 
-@pytest.mark.parametrize(("layout", "key"), [(Layout.AVERAGES, "reconstruction_rss"), (Layout.RADIAL, "temptv")])
-def test_a_stored_reconstruction_is_named_as_such(client: Client, volume: Volume, layout: Layout, key: str) -> None:
+@pytest.mark.parametrize("layout", [Layout.AVERAGES, Layout.RADIAL])
+def test_a_stored_reconstruction_is_named_as_such(client: Client, volume: Volume, layout: Layout) -> None:
     report = report_of(volume, layout=layout, kinds=(Kind.RECONSTRUCTION,))
     RenderedFactory(volume=volume, report=report.as_json())
 
@@ -177,7 +176,6 @@ def test_a_stored_reconstruction_is_named_as_such(client: Client, volume: Volume
 
     assert "a stored" in text
     assert "As the file holds it" in text
-    assert f'picture = file["{key}"][8][::-1]' in text
     assert "Sampling mask" not in html
 
 
@@ -192,22 +190,6 @@ def test_the_lines_that_open_a_file_are_python(client: Client, volume: Volume, l
 
     names = [node.value for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant)]
     assert volume.path.rpartition("/")[2] in names
-
-
-def test_the_pictures_on_a_page_are_those_in_storage(client: Client, volume: Volume) -> None:
-    report = report_of(volume)
-    contents = {row.name: f"RIFF {row.name}".encode() for row in report.pictures if row.slice == 2}
-    folder = keep_pictures(Rendering(report, contents))
-    RenderedFactory(volume=volume, report=report.as_json(), folder=folder)
-
-    images = re.findall(r'<img[^>]*src="([^"]+)"', html_of(client, f"{volume.get_absolute_url()}?slice=3"))
-
-    assert len(set(images)) == 4
-    for address in images:
-        answer = client.get(address)
-        assert answer.status_code == 200
-        assert answer["Content-Type"] == "image/webp"
-        assert answer.content == contents[address.rpartition("/")[2]]
 
 
 # Why there may be none ------------------------------------------------------------------------------------------
