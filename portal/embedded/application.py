@@ -42,7 +42,7 @@ def _celery_worker(
     command = [
         *first,
         *(sys.executable, "-m", "celery", "-A", "portal.celery", "worker"),
-        # Named, because one that names no queue takes from each to which it has ever written.
+        # Named, so that neither takes what is the other's.
         *(f"--queues={queue}", f"--hostname={node(name)}", f"--concurrency={concurrency}"),
         # Neither worker has anybody to greet or to follow.
         *("--without-mingle", "--without-gossip", "--loglevel=INFO"),
