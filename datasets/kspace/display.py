@@ -3,6 +3,7 @@
 import io
 import zlib
 from dataclasses import dataclass
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -95,21 +96,37 @@ def show_kspace(magnitude: Field) -> Grey:
     return to_grey(values, Window(min(low, DARKEST * high), high))
 
 
-def combine_coils(kspace: NDArray[np.complex64], height: int) -> Field:
-    """Root sum of squares of k-space itself: complex64 (coil, readout, phase) → float32 (readout, phase).
+class CoilSum:
+    """Root sum of squares of k-space itself, over coils as they are read by several threads.
 
-    An oversampled readout, of twice the picture's height or more, is combined by pairs (or threes …), so that the
-    picture of k-space has about the shape of the reconstruction."""
-    coils, readout, phase = kspace.shape
-    power = np.zeros((readout, 2 * phase), np.float32)
-    square = np.empty_like(power)
-    # Samples so large that their squares are none become infinite here, and the caller refuses them.
-    with np.errstate(over="ignore", invalid="ignore"):
-        for coil in range(coils):
-            parts = kspace[coil].view(np.float32)
+    Each lane sums its own coils: in one sum of all, the last bits would depend on which thread came first."""
+
+    def __init__(self, readout: int, phase: int, lanes: int) -> None:
+        self._squares = [np.empty((readout, 2 * phase), np.float32) for _ in range(lanes)]
+        self._sums = [np.empty_like(square) for square in self._squares]
+        self._locks = [Lock() for _ in range(lanes)]
+
+    def clear(self) -> None:
+        for total in self._sums:
+            total.fill(0)
+
+    def add(self, lane: int, kspace: NDArray[np.complex64]) -> float:
+        """complex64 (readout, phase) of one coil → its energy; infinite where that is more than a float32 holds."""
+        parts = kspace.view(np.float32)
+        square = self._squares[lane]
+        with self._locks[lane], np.errstate(over="ignore", invalid="ignore"):
             np.multiply(parts, parts, out=square)
-            power += square
+            self._sums[lane] += square
+            return float(square.sum())
+
+    def magnitude(self, height: int) -> Field:
+        """float32 (readout, phase). An oversampled readout, of twice the picture's height or more, is combined by pairs
+        (or threes …), so that the picture of k-space has about the shape of the reconstruction."""
+        power = self._sums[0].copy()
+        for total in self._sums[1:]:
+            power += total
         samples = power[:, 0::2] + power[:, 1::2]
+        readout, phase = samples.shape
         together = max(1, readout // max(1, height))
         rows = readout // together
         return np.sqrt(samples[: rows * together].reshape(rows, together, phase).sum(axis=1))

@@ -8,8 +8,8 @@ from PIL import Image
 
 from datasets.kspace.display import (
     BRIGHTENED,
+    CoilSum,
     Window,
-    combine_coils,
     encode,
     find_window,
     show_difference,
@@ -91,24 +91,35 @@ def test_kspace_is_logarithmic_in_its_own_unit_and_what_was_not_measured_is_blac
     assert np.array_equal(grey, show_kspace(magnitude * np.float32(2**-40)))
 
 
+def combine(kspace: np.ndarray, height: int) -> np.ndarray:
+    coils, readout, phase = kspace.shape
+    total = CoilSum(readout, phase, 2)
+    total.clear()
+    for coil in range(coils):
+        total.add(coil % 2, kspace[coil])
+    return total.magnitude(height)
+
+
 def test_coils_are_combined_and_an_oversampled_readout_by_pairs() -> None:
     kspace = np.zeros((2, 8, 3), np.complex64)
     kspace[0, 2, 1], kspace[1, 3, 1] = 3, 4j
-    assert combine_coils(kspace, 8)[2, 1] == 3
-    halved = combine_coils(kspace, 4)
+    assert combine(kspace, 8)[2, 1] == 3
+    halved = combine(kspace, 4)
     assert halved.shape == (4, 3)
     assert halved[1, 1] == 5
-    assert combine_coils(kspace, 5).shape == (8, 3)
+    assert combine(kspace, 5).shape == (8, 3)
 
 
 def test_order_of_coils_is_irrelevant_to_the_picture_of_kspace() -> None:
     kspace = np.random.default_rng(3).normal(size=(4, 6, 5, 2)).astype(np.float32).view(np.complex64)[..., 0]
-    assert np.allclose(combine_coils(kspace, 6), combine_coils(np.ascontiguousarray(kspace[::-1]), 6))
+    assert np.allclose(combine(kspace, 6), combine(np.ascontiguousarray(kspace[::-1]), 6))
 
 
-def test_samples_too_large_to_square_are_not_finite_rather_than_a_warning() -> None:
-    kspace = np.full((1, 2, 2), 1e30, np.complex64)
-    assert not np.isfinite(combine_coils(kspace, 2)).any()
+def test_energy_of_a_coil_is_told_and_infinite_rather_than_a_warning() -> None:
+    total = CoilSum(2, 2, 1)
+    total.clear()
+    assert total.add(0, np.full((2, 2), 3 + 4j, np.complex64)) == 100
+    assert total.add(0, np.full((2, 2), 1e30, np.complex64)) == np.inf
 
 
 @pytest.mark.parametrize("form", ["png", "webp"])
