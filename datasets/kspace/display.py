@@ -31,6 +31,7 @@ DARKEST = 0.2
 """the low end of a window is at most this share of its high end: a picture without air keeps its darkest tissue"""
 # The very centre is far above all else even in its logarithm.
 KSPACE_PERCENTILES = (10.0, 99.95)
+KSPACE_RANGE = 1e5
 
 # These modules' import is what makes Pillow know the formats; by a bare name it would load those of all others too.
 FORMATS = {"png": PngImagePlugin.PngImageFile.format, "webp": WebPImagePlugin.WebPImageFile.format}
@@ -91,7 +92,9 @@ def show_kspace(magnitude: Field) -> Grey:
     measured = magnitude[magnitude > 0]
     if not measured.size:
         return np.zeros(magnitude.shape, np.uint8)
-    values = np.log1p(magnitude / np.median(measured.astype(np.float64)))
+    # Where most of it is next to nothing, as rounding leaves of zeros, its median says nothing about the noise.
+    unit = max(float(np.median(measured.astype(np.float64))), float(measured.max()) / KSPACE_RANGE)
+    values = np.log1p(magnitude / unit)
     low, high = (float(value) for value in np.percentile(values[magnitude > 0], KSPACE_PERCENTILES))
     return to_grey(values, Window(min(low, DARKEST * high), high))
 

@@ -91,6 +91,14 @@ def test_kspace_is_logarithmic_in_its_own_unit_and_what_was_not_measured_is_blac
     assert np.array_equal(grey, show_kspace(magnitude * np.float32(2**-40)))
 
 
+def test_zeros_that_were_rounded_are_as_black_as_zeros() -> None:
+    magnitude = np.zeros((64, 48), np.float32)
+    magnitude[30:34, 20:28] = 10
+    rounded = magnitude + np.abs(np.random.default_rng(4).normal(0, 1e-6, magnitude.shape)).astype(np.float32)
+    assert show_kspace(rounded)[:20].max() <= 2
+    assert (show_kspace(rounded)[30:34, 20:28] == 255).all()
+
+
 def combine(kspace: np.ndarray, height: int) -> np.ndarray:
     coils, readout, phase = kspace.shape
     total = CoilSum(readout, phase, 2)
