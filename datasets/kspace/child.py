@@ -32,6 +32,7 @@ Answer = tuple[Any, dict[str, bytes]]
 DESCRIPTORS = 32
 BLOCK = 16 << 10
 BLOCKS = 256
+TOO_LARGE = "Reading the file takes more memory than any honest file needs."
 NEW_NAMESPACE_OF_USERS, NEW_NETWORK = 0x10000000, 0x40000000
 
 
@@ -84,6 +85,8 @@ class ParentFile(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
         view = view[: max(0, min(len(view), self._size - self._position))]
+        if len(view) > LONGEST_READ:
+            self.expect(self._position, len(view))
         for start in range(0, len(view), LONGEST_READ):
             self._copy(self._position + start, view[start : start + LONGEST_READ])
         self._position += len(view)
@@ -130,28 +133,32 @@ def serve(channel: Channel, healthy: Callable[[], bool]) -> bool:
     """Do one job; whether another may follow."""
     job, _length, descriptor = channel.receive_with_descriptor()
     limit_processor(job["cpu_seconds"])
+    # By the descriptor's name HDF5 opens it with its own driver, which is the fastest.
+    file = Path(f"/dev/fd/{descriptor}") if descriptor is not None else _parent_file(channel, job)
     contents: dict[str, bytes] = {}
+    last = False
     try:
-        # By the descriptor's name HDF5 opens it with its own driver, which is the fastest.
-        file = Path(f"/dev/fd/{descriptor}") if descriptor is not None else _parent_file(channel, job)
         answer, contents = JOBS[job["job"]](file, **job["arguments"])
         reply = {"type": "done", "answer": answer, "sizes": {name: len(each) for name, each in contents.items()}}
-        last = False
     except KSpaceError as error:
-        reply, last = {"type": "failed", "kind": type(error).__name__, "sentence": str(error)}, False
+        reply = {"type": "failed", "kind": type(error).__name__, "sentence": str(error)}
     except MemoryError:
-        sentence = "Reading the file takes more memory than any honest file needs."
-        reply, last = {"type": "failed", "kind": TooLargeError.__name__, "sentence": sentence}, True
+        reply, last = {"type": "failed", "kind": TooLargeError.__name__, "sentence": TOO_LARGE}, True
     except Exception as error:  # noqa: BLE001 - the parent raises it again
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        sentence = f"{error} ({Path(place.filename).name}, line {place.lineno})"
-        reply, last = {"type": "fault", "kind": type(error).__name__, "sentence": sentence}, True
+        # After a stop it is no fault: whatever it is came of that, and the parent knows better.
+        last = not (isinstance(file, ParentFile) and file.stopped)
+        reply = {"type": "fault", "kind": type(error).__name__, "sentence": f"{error} ({_place(error)})"}
     finally:
         if descriptor is not None:
             os.close(descriptor)
     last = last or not healthy()
     channel.send(reply | {"last": last}, b"".join(contents.values()))
     return not last
+
+
+def _place(error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(place.filename).name}, line {place.lineno}"
 
 
 def _parent_file(channel: Channel, job: dict[str, Any]) -> BinaryIO:
