@@ -1,23 +1,16 @@
-"""From numbers to what a person looks at: windows, orientation, k-space as a picture, PNG and WebP."""
+"""From numbers to what a person looks at: windows, orientation, k-space as a picture."""
 
-import io
-import zlib
 from dataclasses import dataclass
 from threading import Lock
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin, WebPImagePlugin
+
+from datasets.kspace.images import Grey
 
 # Values are scaled in double precision: float32 has no quotient of its largest and its smallest.
 Field = NDArray[np.float32]
-Grey = NDArray[np.uint8]
 
-CARD = 320
-THUMBNAIL = 160
-LONGEST = 2048
-"""Longest side of any picture, in pixels: WebP ends at 16,383, and a page has no use for more than this."""
 BRIGHTENED = 2.5
 """how much brighter than the pictures their difference is shown"""
 
@@ -33,11 +26,6 @@ DARKEST = 0.2
 KSPACE_PERCENTILES = (10.0, 99.95)
 KSPACE_RANGE = 1e5
 
-# These modules' import is what makes Pillow know the formats; by a bare name it would load those of all others too.
-FORMATS = {"png": PngImagePlugin.PngImageFile.format, "webp": WebPImagePlugin.WebPImageFile.format}
-# Noise has no repetitions to search for: run lengths and Huffman's code make as small a PNG, in a third of the time.
-OPTIONS = {"png": {"compress_type": zlib.Z_RLE}, "webp": {"quality": 90, "method": 2}}
-
 
 @dataclass(frozen=True)
 class Window:
@@ -45,12 +33,6 @@ class Window:
 
     low: float
     high: float
-
-
-class Encoded(NamedTuple):
-    content: bytes
-    width: int
-    height: int
 
 
 def find_window(pictures: Field) -> Window:
@@ -93,7 +75,7 @@ def show_kspace(magnitude: Field) -> Grey:
     if not measured.size:
         return np.zeros(magnitude.shape, np.uint8)
     # Where most of it is next to nothing, as rounding leaves of zeros, its median says nothing about the noise.
-    unit = max(float(np.median(measured.astype(np.float64))), float(measured.max()) / KSPACE_RANGE)
+    unit = max(float(np.percentile(measured.astype(np.float64), 50)), float(measured.max()) / KSPACE_RANGE)
     values = np.log1p(magnitude / unit)
     low, high = (float(value) for value in np.percentile(values[magnitude > 0], KSPACE_PERCENTILES))
     return to_grey(values, Window(min(low, DARKEST * high), high))
@@ -133,17 +115,3 @@ class CoilSum:
         together = max(1, readout // max(1, height))
         rows = readout // together
         return np.sqrt(samples[: rows * together].reshape(rows, together, phase).sum(axis=1))
-
-
-def encode(grey: Grey, form: str, longest: int = LONGEST) -> Encoded:
-    """Grey (y, x) → a file's bytes, the same for the same picture. Made smaller to fit, never larger.
-
-    `form`: png or webp. KeyError for another."""
-    picture = Image.fromarray(np.ascontiguousarray(grey))
-    if max(picture.size) > longest:
-        share = longest / max(picture.size)
-        width, height = (max(1, round(side * share)) for side in picture.size)
-        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, FORMATS[form], **OPTIONS[form])
-    return Encoded(buffer.getvalue(), picture.width, picture.height)

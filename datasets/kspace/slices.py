@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.kspace.coils import Reconstructor
-from datasets.kspace.display import CoilSum, Encoded, Field, encode, show_kspace
+from datasets.kspace.display import CoilSum, Field, show_kspace
 from datasets.kspace.errors import BadValuesError, SliceMissingError, UnsupportedLayoutError
-from datasets.kspace.masks import CENTRE_SHARE, centre_columns, undersampling_mask
+from datasets.kspace.images import Encoded, encode
+from datasets.kspace.masks import CENTRE_SHARE, centre_columns, equispaced_mask
 from datasets.kspace.reader import VolumeFile
 from datasets.kspace.report import Facts, Layout, Wish
 
@@ -104,8 +105,9 @@ def plan_undersampling(facts: Facts, acceleration: int) -> Undersampling:
     """The columns to keep: the same for all slices and each time, whatever the name of the file is."""
     phase = facts.phase or 0
     share = CENTRE_SHARE.get(acceleration, CENTRE_OVER_ACCELERATION / acceleration)
-    seed = zlib.crc32(f"{facts.acquisition} {facts.shape}".encode())
-    columns = undersampling_mask("equispaced", phase, acceleration=acceleration, centre_share=share, seed=seed)
+    # Where they begin is chosen without numpy's random numbers, whose import takes as long as half a slice.
+    offset = zlib.crc32(f"{facts.acquisition} {facts.shape}".encode()) % acceleration
+    columns = equispaced_mask("equispaced", phase, acceleration=acceleration, centre_share=share, offset=offset)
     return Undersampling(columns, centre_columns(phase, share))
 
 

@@ -1,16 +1,12 @@
 """What a person sees: windows, orientation, k-space as a picture, and files whose bytes are the same each time."""
 
-import io
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from datasets.kspace.display import (
     BRIGHTENED,
     CoilSum,
     Window,
-    encode,
     find_window,
     show_difference,
     show_kspace,
@@ -25,11 +21,6 @@ def anatomy(air: int = 40) -> np.ndarray:
     picture[air:-air, air:-air] += 1
     picture[air, air : air + 40] = 8
     return picture
-
-
-def pixels(content: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(content)) as image:
-        return np.asarray(image.convert("L"))
 
 
 def test_tissue_is_bright_though_a_coil_lights_up_the_fat_and_air_is_black() -> None:
@@ -59,7 +50,6 @@ def test_constant_and_tiny_pictures_are_shown_without_a_division_by_zero(size: t
     assert show_picture(picture, window).max() == (255 if value else 0)
     assert show_difference(picture, picture, window).max() == 0
     assert show_kspace(picture).shape == size
-    assert pixels(encode(show_picture(picture, window), "webp").content).shape == size
 
 
 def test_a_picture_of_one_bright_pixel_keeps_it() -> None:
@@ -128,30 +118,3 @@ def test_energy_of_a_coil_is_told_and_infinite_rather_than_a_warning() -> None:
     total.clear()
     assert total.add(0, np.full((2, 2), 3 + 4j, np.complex64)) == 100
     assert total.add(0, np.full((2, 2), 1e30, np.complex64)) == np.inf
-
-
-@pytest.mark.parametrize("form", ["png", "webp"])
-def test_same_picture_gives_the_same_bytes(form: str) -> None:
-    grey = show_picture(anatomy(), find_window(anatomy()))
-    assert encode(grey, form) == encode(grey.copy(), form)
-
-
-def test_png_keeps_every_grey_and_webp_nearly() -> None:
-    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    assert np.array_equal(pixels(encode(grey, "png").content), grey)
-    assert np.abs(pixels(encode(grey, "webp").content).astype(int) - grey).mean() < 3
-
-
-@pytest.mark.parametrize(
-    ("shape", "size"),
-    [((640, 320), (80, 160)), ((100, 90), (90, 100)), ((1, 20_000), (160, 1)), ((320, 320), (160, 160))],
-)
-def test_pictures_are_made_smaller_to_fit_and_never_larger(shape: tuple[int, int], size: tuple[int, int]) -> None:
-    content, width, height = encode(np.full(shape, 128, np.uint8), "png", longest=160)
-    assert (width, height) == size
-    assert pixels(content).shape == (height, width)
-    assert (pixels(content) == 128).all()
-
-
-def test_a_picture_longer_than_its_format_can_hold_is_made_smaller() -> None:
-    assert encode(np.zeros((3, 20_000), np.uint8), "webp").width == 2048

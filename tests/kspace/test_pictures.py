@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from datasets.kspace import slices as slices_module
-from datasets.kspace.display import LONGEST
 from datasets.kspace.errors import BadValuesError, SliceMissingError
 from datasets.kspace.pictures import render
 from datasets.kspace.report import Facts, Kind, Layout, Rendering, Report, Wish
@@ -268,7 +267,3 @@ def test_several_threads_may_render_at_once(volume: Path) -> None:
     for thread in threads:
         thread.join()
     assert made == [alone, alone]
-
-
-def test_longest_side_fits_what_the_sandbox_believes() -> None:
-    assert LONGEST <= 8192
