@@ -12,6 +12,18 @@ APART = "Files are read in a process of its own, with limits of memory and time.
 EXIT_CODES = "Exit code 1: a file cannot be shown, and a sentence says why. Exit code 2: wrong usage."
 
 
+def make_parser() -> ArgumentParser:
+    """Of `python -m datasets.kspace`."""
+    parser = ArgumentParser(
+        prog="python -m datasets.kspace",
+        description="Makes pictures of an HDF5 volume, without the site.",
+        epilog=f"Into DIR go {WRITTEN}. {APART} {EXIT_CODES}",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="a volume in a layout of fastMRI's, or ISMRMRD")
+    add_options(parser)
+    return parser
+
+
 def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="where to write; made if missing")
     parser.add_argument(

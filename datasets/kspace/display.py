@@ -1,5 +1,6 @@
 """From numbers to what a person looks at: windows, orientation, k-space as a picture."""
 
+import math
 from dataclasses import dataclass
 from threading import Lock
 
@@ -22,8 +23,8 @@ AIR = 0.1
 """below this share of the bright end a pixel is counted as air"""
 DARKEST = 0.2
 """the low end of a window is at most this share of its high end: a picture without air keeps its darkest tissue"""
-# The very centre is far above all else even in its logarithm.
-KSPACE_PERCENTILES = (10.0, 99.95)
+# Black, the unit, white and the largest: the very centre is far above all else even in its logarithm.
+KSPACE_PERCENTILES = (10.0, 50.0, 99.95, 100.0)
 KSPACE_RANGE = 1e5
 
 
@@ -74,11 +75,13 @@ def show_kspace(magnitude: Field) -> Grey:
     measured = magnitude[magnitude > 0]
     if not measured.size:
         return np.zeros(magnitude.shape, np.uint8)
+    low, median, high, largest = (float(value) for value in np.percentile(measured, KSPACE_PERCENTILES))
     # Where most of it is next to nothing, as rounding leaves of zeros, its median says nothing about the noise.
-    unit = max(float(np.percentile(measured.astype(np.float64), 50)), float(measured.max()) / KSPACE_RANGE)
-    values = np.log1p(magnitude / unit)
-    low, high = (float(value) for value in np.percentile(values[magnitude > 0], KSPACE_PERCENTILES))
-    return to_grey(values, Window(min(low, DARKEST * high), high))
+    unit = max(median, largest / KSPACE_RANGE)
+    values = np.log1p((magnitude / np.float64(unit)).astype(np.float32))
+    # Logarithms keep the order, so these percentiles are those of the values.
+    black, white = math.log1p(low / unit), math.log1p(high / unit)
+    return to_grey(values, Window(min(black, DARKEST * white), white))
 
 
 class CoilSum:
@@ -102,7 +105,7 @@ class CoilSum:
         with self._locks[lane], np.errstate(over="ignore", invalid="ignore"):
             np.multiply(parts, parts, out=square)
             self._sums[lane] += square
-            return float(square.sum())
+            return float(np.dot(parts.ravel(), parts.ravel()))
 
     def magnitude(self, height: int) -> Field:
         """float32 (readout, phase). An oversampled readout, of twice the picture's height or more, is combined by pairs

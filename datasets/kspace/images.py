@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -48,10 +49,16 @@ def _resample(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     if together > 1:
         kept = len(values) // together * together
         values = values[:kept].reshape(-1, together, values.shape[1]).mean(axis=1)
-    scale = len(values) / count
-    distances = (np.arange(len(values)) + 0.5) / scale - np.arange(count)[:, None] - 0.5
+    return _weights(len(values), count) @ values
+
+
+# The two sides of a square picture, and all pictures of a volume, have the same.
+@lru_cache(maxsize=4)
+def _weights(length: int, count: int) -> NDArray[np.float32]:
+    """(count, length): what each row of the larger picture adds to each of the smaller one."""
+    distances = (np.arange(length) + 0.5) * (count / length) - np.arange(count)[:, None] - 0.5
     weights = np.sinc(distances) * np.sinc(distances / LOBES) * (np.abs(distances) < LOBES)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32) @ values
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def _png(grey: Grey) -> bytes:
