@@ -42,7 +42,7 @@ RAISED_BY_H5PY = (OSError, LookupError, RuntimeError, ValueError, TypeError, Ari
 
 
 class File:
-    """An open HDF5 file, with its root group. Errors of the source itself come out as they are."""
+    """An open HDF5 file. Errors of the source itself come out as they are."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -51,7 +51,9 @@ class File:
             self.handle = h5py.File(self.door, "r", rdcc_nbytes=CHUNK_CACHE, rdcc_nslots=CHUNK_SLOTS)
         # A file that is still open when the interpreter ends is closed after it by HDF5, which calls into it: a crash.
         self.close = weakref.finalize(self, self.handle.close)
-        self.root = Group(self, self.handle.id, "the file")
+
+    def root(self) -> "Group":
+        return Group(self, self.handle.id, "the file")
 
     @contextmanager
     def asking(self, what: str) -> Iterator[None]:

@@ -148,5 +148,7 @@ def _check_table(data: DataSet) -> None:
     missing += [f"idx.{name}" for name in COUNTERS.names or () if name not in counters]
     if missing:
         raise UnsupportedLayoutError(f"The heads of dataset/data lack {', '.join(missing)}.")
-    if not 0 < data.shape[0] <= MOST_LINES:
-        raise TooLargeError(f"The file has {data.shape[0]:,} acquisitions; 1 to {MOST_LINES:,} are read.")
+    if not data.shape[0]:
+        raise UnsupportedLayoutError("dataset/data has no acquisitions: there is nothing to show.")
+    if data.shape[0] > MOST_LINES:
+        raise TooLargeError(f"dataset/data has {data.shape[0]:,} acquisitions; at most {MOST_LINES:,} are read.")

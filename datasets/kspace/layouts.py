@@ -210,8 +210,10 @@ def check_number(number: int, slices: int) -> None:
 def check_finite(values: NDArray, number: int, name: str) -> None:
     """Raises BadValuesError for NaN and infinity, without an array of its own where there are none."""
     flat = values.reshape(-1).view(np.float32)
-    # A product with itself is finite only if all are; it may overflow though, so then look closely.
-    if not np.isfinite(np.dot(flat, flat)) and not np.isfinite(flat).all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        square = np.dot(flat, flat)
+    # Finite only if all are. It may overflow though, so then look closely.
+    if not np.isfinite(square) and not np.isfinite(flat).all():
         raise BadValuesError(f"Slice {number} of {name} has values that are not numbers, or infinite.")
 
 

@@ -115,7 +115,7 @@ def open_volume(file: Path | BinaryIO) -> VolumeFile:
 
 
 def _contents(file: File) -> layouts.Contents:
-    root = file.root
+    root = file.root()
     if "kspace" in root:
         return layouts.fastmri(root)
     if "dataset" in root:
