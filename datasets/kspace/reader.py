@@ -12,9 +12,9 @@ from typing import BinaryIO, Self
 import numpy as np
 
 from datasets.kspace import ismrmrd, layouts
+from datasets.kspace.arrays import KSpace, Picture, Samples, check_finite, check_number
 from datasets.kspace.errors import UnsupportedLayoutError
 from datasets.kspace.hdf5 import File
-from datasets.kspace.layouts import KSpace, Picture, Samples, check_finite, check_number
 from datasets.kspace.sources import Source, check_signature, local_file, source_of
 
 

@@ -101,6 +101,24 @@ def short_line(rows: Rows) -> None:
     rows["data"][5] = rows["data"][5][:-2]
 
 
+def retyped(name: str, *kind: Any) -> Callable[[Rows], Rows]:
+    """The heads with a field of another kind of numbers."""
+
+    def change(rows: Rows) -> Rows:
+        old = rows.dtype["head"]
+        head = np.dtype([(field, *kind) if field == name else (field, old[field]) for field in old.names or ()])
+        changed = np.empty(len(rows), np.dtype([("head", head), ("data", rows.dtype["data"])]))
+        for field in old.names or ():
+            if field != name:
+                changed["head"][field] = rows["head"][field]
+            elif head[name].hasobject:
+                changed["head"][field] = "text"
+        changed["data"] = rows["data"]
+        return changed
+
+    return change
+
+
 def without_head(rows: Rows) -> Rows:
     changed = np.empty(len(rows), np.dtype([("header", "<u2"), ("data", h5py.vlen_dtype(np.float32))]))
     changed["data"] = rows["data"]
@@ -126,8 +144,11 @@ def fewer_fields(rows: Rows) -> Rows:
         (set_head("number_of_samples", 60), NotAVolumeError, "other samples"),
         (set_head("discard_pre", 64), HeaderError, "outside the readout"),
         (short_line, NotAVolumeError, "other samples"),
+        (retyped("flags", "<f8"), UnsupportedLayoutError, "no flags, or none that is a whole number"),
+        (retyped("center_sample", "<u2", (2,)), UnsupportedLayoutError, "no center_sample"),
+        (retyped("discard_pre", h5py.string_dtype()), UnsupportedLayoutError, "references or texts"),
         (without_head, UnsupportedLayoutError, "not a list of acquisitions"),
-        (fewer_fields, UnsupportedLayoutError, "lack number_of_samples"),
+        (fewer_fields, UnsupportedLayoutError, "have no idx"),
         (lambda rows: rows["head"], UnsupportedLayoutError, "not a list of acquisitions"),
         (lambda rows: np.zeros((3, 3), np.float32), UnsupportedLayoutError, "not a list of acquisitions"),
     ],
@@ -144,6 +165,37 @@ def test_acquisitions_that_are_no_volume(
 
     with pytest.raises(error, match=says):
         read()
+
+
+def test_only_the_slices_lines_are_read_and_none_while_opening(tmp_path: Path) -> None:
+    truth = np.tile(volumes.kspace(), (1, 1, 16, 1))
+    path = volumes.ismrmrd(tmp_path / "v.h5", truth)
+    with open_volume(path) as volume:
+        assert volume.bytes_read < 200_000 < path.stat().st_size / 20
+        before = volume.bytes_read
+        assert np.array_equal(volume.read_slice(1), truth[1])
+        assert volume.bytes_read - before < 1.4 * truth[1].nbytes
+
+
+def test_compressed_acquisitions_are_refused(tmp_path: Path) -> None:
+    path = volumes.ismrmrd(tmp_path / "v.h5")
+    with h5py.File(path, "r+") as file:
+        rows = file["dataset/data"][:]
+        del file["dataset/data"]
+        file.create_dataset("dataset/data", data=rows, dtype=rows.dtype, compression="gzip")
+    with pytest.raises(UnsupportedLayoutError, match="compressed"):
+        open_volume(path)
+
+
+@pytest.mark.parametrize("chunk", [7, 1000])
+def test_acquisitions_may_be_chunked_in_any_way(tmp_path: Path, chunk: int) -> None:
+    path = volumes.ismrmrd(tmp_path / "v.h5")
+    with h5py.File(path, "r+") as file:
+        rows = file["dataset/data"][:]
+        del file["dataset/data"]
+        file.create_dataset("dataset/data", data=rows, dtype=rows.dtype, chunks=(chunk,), maxshape=(None,))
+    with open_volume(path) as volume:
+        assert np.array_equal(volume.read_slice(2), volumes.kspace()[2])
 
 
 @pytest.mark.parametrize(
