@@ -36,9 +36,11 @@ PYTHON_ALONE = "from tests.benchmarks.kspace.memory import most_memory; print(mo
 
 @dataclass
 class Result:
-    """Seconds of every round, in order; megabytes that the process held at most, above a Python that does nothing."""
+    """Of every round, in order, seconds and seconds of the processor; megabytes that the process held at most, above a
+    Python that does nothing."""
 
     seconds: list[float] = field(default_factory=list)
+    used: list[float] = field(default_factory=list)
     memory: float = 0.0
 
 
@@ -54,13 +56,13 @@ class Child:
         )
         self.answer()
 
-    def run(self, target: str = "") -> tuple[float, float]:
-        """Once: the seconds, and the most memory so far. The target is a file for the middle slice's picture."""
+    def run(self, target: str = "") -> tuple[float, float, float]:
+        """Once: seconds, the processor's seconds, the most memory so far; the middle slice's picture into a file."""
         assert self.process.stdin
         self.process.stdin.write(f"{target}\n")
         self.process.stdin.flush()
-        seconds, memory = json.loads(self.answer())
-        return seconds, memory
+        seconds, used, memory = json.loads(self.answer())
+        return seconds, used, memory
 
     def answer(self) -> str:
         assert self.process.stdout
@@ -92,9 +94,11 @@ def measure(task: str, path: Path, ways: list[Way], rounds: int) -> dict[str, Re
         compare_pictures(started, path.parent)
         for number in range(rounds):
             for child in started if number % 2 == 0 else reversed(started):
-                seconds, memory = child.run()
-                results[child.way.module].seconds.append(seconds)
-                results[child.way.module].memory = memory - alone
+                seconds, used, memory = child.run()
+                result = results[child.way.module]
+                result.seconds.append(seconds)
+                result.used.append(used)
+                result.memory = memory - alone
     return results
 
 

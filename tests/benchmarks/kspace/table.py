@@ -15,6 +15,7 @@ from tests.benchmarks.kspace.volume import SHAPE, write_volume
 LEGEND = """
 of reading       how many times as long as h5py takes to read the same bytes: medians of the rounds
 times as long    as this project: medians, and from … to of the rounds
+processor        ms of all its threads together: less disturbed by what else runs on this machine
 MB               the most that the process held, above a Python that does nothing
 most, least      what is promised"""
 AGREEMENT = "tests/kspace/test_agreement.py"
@@ -75,7 +76,7 @@ def left_out(way: Way) -> bool:
 def show_task(promise: Promise, ways: list[Way], results: dict[str, Result]) -> None:
     ours, reading = results[OURS], results[READING]
     print(
-        f"\n{promise.title}\n{'':30}{'ms':>8}{'of reading':>12}{'most':>6}{'times as long':>15}"
+        f"\n{promise.title}\n{'':30}{'ms':>8}{'processor':>11}{'of reading':>12}{'most':>6}{'times as long':>15}"
         f"{'from … to':>16}{'least':>7}{'MB':>6}{'most':>6}"
     )
     for way in ways:
@@ -83,7 +84,7 @@ def show_task(promise: Promise, ways: list[Way], results: dict[str, Result]) -> 
         longer = quotients(result.seconds, ours.seconds)
         is_ours, is_peer = way.module == OURS, way.module not in (OURS, READING)
         print(
-            f"{way.name:30}{median(result.seconds) * 1000:>8.1f}"
+            f"{way.name:30}{median(result.seconds) * 1000:>8.1f}{median(result.used) * 1000:>11.1f}"
             f"{median(quotients(result.seconds, reading.seconds)):>12.2f}{promise.reading if is_ours else '':>6}"
             f"{median(longer):>15.2f}{f'{longer[0]:.2f} … {longer[-1]:.2f}':>16}{promise.others if is_peer else '':>7}"
             f"{result.memory:>6.0f}{promise.memory if is_ours else '':>6}",
