@@ -220,8 +220,9 @@ class DataSet:
             record = self.handle.get_type()
             number = record.get_member_index(name.encode())
             first, kind = record.get_member_offset(number), record.get_member_type(number).dtype
-            is_compressed = self.handle.get_create_plist().get_nfilters() > 0
-        if kind.hasobject or is_compressed:
+            plan = self.handle.get_create_plist()
+            is_odd = plan.get_nfilters() > 0 or plan.get_layout() == h5py.h5d.COMPACT
+        if kind.hasobject or is_odd:
             raise UnsupportedLayoutError(f"{name} of {self.name} is compressed, or holds references or texts.")
         rows = np.zeros((self.shape[0], self.item_size), np.uint8)
         for start, place, size in self._extents():
@@ -237,9 +238,9 @@ class DataSet:
                 return [(0, self.handle.get_offset(), self.shape[0] * self.item_size)]
             chunks: list[h5py.h5d.StoreInfo] = []
             self.handle.chunk_iter(chunks.append)
-        size = self.file.source.size
-        if sum(chunk.size for chunk in chunks) > size or any(
-            chunk.chunk_offset[0] >= self.shape[0] for chunk in chunks
+        size, held = self.file.source.size, sum(chunk.size for chunk in chunks)
+        if held > size or any(
+            chunk.chunk_offset[0] >= self.shape[0] or chunk.byte_offset + chunk.size > size for chunk in chunks
         ):
             raise NotAVolumeError(f"The file is damaged: {self.name} cannot be read.")
         return [(chunk.chunk_offset[0], chunk.byte_offset, chunk.size) for chunk in chunks]

@@ -95,12 +95,14 @@ class Lines:
     def fill_slice(self, number: int, out: KSpace) -> None:
         out[:] = 0
         times = np.zeros(self.phase, np.float32)
-        for index in np.flatnonzero(self.heads["idx"]["slice"] == self.numbers[number]):
-            column = self.columns[index]
-            first, line = self._line(int(index))
-            out[:, first : first + line.shape[1], column] += line
-            times[column] += 1
-        out /= np.maximum(times, 1)
+        # Values that are not finite are refused by who asked for the slice.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for index in np.flatnonzero(self.heads["idx"]["slice"] == self.numbers[number]):
+                column = self.columns[index]
+                first, line = self._line(int(index))
+                out[:, first : first + line.shape[1], column] += line
+                times[column] += 1
+            out /= np.maximum(times, 1)
 
     def _line(self, index: int) -> tuple[int, NDArray[np.complex64]]:
         """The readout's first sample, and the samples (coil, sample)."""

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from datasets.kspace.errors import HeaderError, KSpaceError, NotAVolumeError, UnsupportedLayoutError
+from datasets.kspace.errors import BadValuesError, HeaderError, KSpaceError, NotAVolumeError, UnsupportedLayoutError
 from datasets.kspace.reader import open_volume
 from datasets.kspace.report import Layout
 from tests.kspace import volumes
@@ -119,6 +119,10 @@ def retyped(name: str, *kind: Any) -> Callable[[Rows], Rows]:
     return change
 
 
+def infinite(rows: Rows) -> None:
+    rows["data"][5][:2], rows["data"][6][:2] = np.inf, -np.inf
+
+
 def without_head(rows: Rows) -> Rows:
     changed = np.empty(len(rows), np.dtype([("header", "<u2"), ("data", h5py.vlen_dtype(np.float32))]))
     changed["data"] = rows["data"]
@@ -143,6 +147,7 @@ def fewer_fields(rows: Rows) -> Rows:
         (set_head("active_channels", 0), UnsupportedLayoutError, "no coils"),
         (set_head("number_of_samples", 60), NotAVolumeError, "other samples"),
         (set_head("discard_pre", 64), HeaderError, "outside the readout"),
+        (infinite, BadValuesError, "Slice 1 of kspace"),
         (short_line, NotAVolumeError, "other samples"),
         (retyped("flags", "<f8"), UnsupportedLayoutError, "no flags, or none that is a whole number"),
         (retyped("center_sample", "<u2", (2,)), UnsupportedLayoutError, "no center_sample"),
