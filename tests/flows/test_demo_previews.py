@@ -15,11 +15,11 @@ import json
 from django.urls import reverse
 from datasets.models import Preview
 rows = Preview.objects.select_related("volume__archive__release__dataset")
-done = {
-    row.volume.archive.release.dataset.slug: reverse("preview_image", args=[row.volume_id, row.folder, "thumbnail.webp"])
-    for row in rows if row.state == "done"
-}
-print(json.dumps(done if rows and all(row.state == "done" for row in rows) else {}))
+names = [row.volume.archive.release.dataset.slug for row in rows]
+places = [(row.volume_id, row.folder or "0" * 32, "thumbnail.webp") for row in rows]
+addresses = [reverse("preview_image", args=place) for place in places]
+are_done = rows and all(row.state == "done" for row in rows)
+print(json.dumps(dict(zip(names, addresses)) if are_done else {}))
 """
 AGAIN = """
 from accounts.models import User
