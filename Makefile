@@ -6,6 +6,10 @@ DEMO_DIR ?= .demo
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+PEERS := .venv/peers
+# On Linux PyPI's torch is CUDA's, of several GB. With https://download.pytorch.org/whl/cpu here, pip takes the processor's.
+TORCH_INDEX ?=
+TORCH = $(shell sed -n 's/^ *"\(torch==[^"]*\)",$$/\1/p' pyproject.toml)
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q
 
 .DEFAULT_GOAL := help
@@ -32,7 +36,7 @@ lint: .venv/installed ## Check style, types, layers, migrations, templates, depl
 	.ci/check-deploy
 	shellcheck .ci/run .ci/check-deploy
 
-bench: .venv/installed ## Measure as ratios in one run, also at size (ARGS="--share 0": without)
+bench: .venv/installed $(PEERS)/installed ## Measure as ratios in one run, also at size (ARGS="--share 0": without; "--only previews")
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 chaos: .venv/installed ## Kill every part at random while people go the whole way (ARGS="--people 500 --kills 1000")
@@ -44,6 +48,8 @@ fonts: .venv/installed ## Fetch the faces of the site again
 lock: .venv/installed ## Write the locks again from pyproject.toml and package.json
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) --extra demo --extra dev pyproject.toml -o requirements-dev.txt
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['bench'], sep='\n')" \
+	  | $(LOCK) --no-emit-package torch - -o requirements-bench.txt
 	$(BIN)/python -m portal.embedded.fonts --lock
 
 clean: ## Remove what was installed and built; the demo's data stays in DEMO_DIR
@@ -65,3 +71,13 @@ clean: ## Remove what was installed and built; the demo's data stays in DEMO_DIR
 # Without a registry there are no fonts, this ends well all the same, and the next call tries again.
 static/fonts/fonts.css: package-lock.json portal/embedded/fonts.css | .venv/installed
 	@$(BIN)/python -m portal.embedded.fonts
+
+# Of what cannot be installed the bench leaves the lines out, and the next call tries again. torch has no hash in the
+# lock: which of its builds there is to be had differs from place to place.
+$(PEERS)/installed: requirements-bench.txt | .venv/installed
+	@echo "Installing what previews are measured against into $(PEERS): a minute or two"
+	@test -x $(PEERS)/bin/python || $(BIN)/python -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r requirements-bench.txt \
+	  && $(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
+	    $(if $(TORCH_INDEX),--extra-index-url "$(TORCH_INDEX)") "$(TORCH)" \
+	  && touch $@ || echo "Not all of it can be installed here."

@@ -9,6 +9,8 @@ from datasets.models import EvidenceAnchor, Notice, Preview
 from datasets.services import access, anchors, notices, previews
 from datasets.services.deletions import carry_out
 
+# Short, for a run keeps its child and its archive open for the next one: so a worker that is to stop ends soon.
+RENDER_SECONDS = 5
 # The first volume of a run may lie at the end of an archive of 100 GB, which is unpacked in about half an hour. What a
 # foreign file may take is limited in the sandbox, and much shorter.
 RENDER_SOFT_LIMIT, RENDER_LIMIT = 2 * 3_600, 2 * 3_600 + 60
@@ -56,5 +58,5 @@ def send_notices() -> None:
 @shared_task(ignore_result=True, soft_time_limit=RENDER_SOFT_LIMIT, time_limit=RENDER_LIMIT)
 def render_previews() -> None:
     """Render what is due, for a while; on a queue of its own (settings.CELERY_TASK_ROUTES)."""
-    if previews.render_due_previews(seconds=RUN_SECONDS):
+    if previews.render_due_previews(seconds=RENDER_SECONDS):
         hint(render_previews)

@@ -10,9 +10,9 @@ from typing import BinaryIO
 
 from datasets.kspace.errors import BrokenArchiveError, UnsupportedLayoutError
 
-# Compressed bytes are read in blocks of this size, which is a request each to a bucket, and unpacked piece by piece:
-# zlib copies what it has not come to yet with every block that it gives.
-READ_BYTES = 8 * 2**20
+# Compressed bytes are read in blocks of this size, and unpacked piece by piece: zlib copies what it has not come to yet
+# with every block that it gives.
+READ_BYTES = 2**20
 PIECE_BYTES = 2**17
 BLOCK_BYTES = 2**20
 # xz -9 takes 65 MiB to unpack. What asks for more was not made by anybody's usual command.

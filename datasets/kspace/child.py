@@ -32,6 +32,7 @@ Answer = tuple[Any, dict[str, bytes]]
 DESCRIPTORS = 32
 BLOCK = 16 << 10
 BLOCKS = 256
+STATM = Path("/proc/self/statm")
 TOO_LARGE = "Reading the file takes more memory than any honest file needs."
 NEW_NAMESPACE_OF_USERS, NEW_NETWORK = 0x10000000, 0x40000000
 
@@ -181,26 +182,25 @@ def shut_in(memory: int) -> None:
         # One after the other: inside some containers the first of them alone is allowed, or none.
         for namespace in (NEW_NAMESPACE_OF_USERS, NEW_NETWORK):
             libc.unshare(namespace)
-    for kind, most in (
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, DESCRIPTORS),
-        (resource.RLIMIT_AS, mapped().total + memory),
-    ):
-        _limit(kind, most)
+    limits = {resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: DESCRIPTORS}
+    if STATM.exists():
+        limits[resource.RLIMIT_AS] = mapped().total + memory
+    for kind, most in limits.items():
+        most = _allowed(kind, most)
+        resource.setrlimit(kind, (most, most))
 
 
 def limit_processor(seconds: int) -> None:
     """From now on; the kernel ends the process by SIGXCPU when they are used up."""
     used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used) + seconds, hard))
+    resource.setrlimit(resource.RLIMIT_CPU, (_allowed(resource.RLIMIT_CPU, math.ceil(used) + seconds), hard))
 
 
-def _limit(kind: int, most: int) -> None:
+def _allowed(kind: int, most: int) -> int:
+    """Not more than whoever started the parent allows."""
     _, hard = resource.getrlimit(kind)
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(kind, (most, most))
+    return most if hard == resource.RLIM_INFINITY else min(most, hard)
 
 
 class Mapped(NamedTuple):
@@ -211,7 +211,8 @@ class Mapped(NamedTuple):
 
 
 def mapped() -> Mapped:
-    pages = Path("/proc/self/statm").read_text().split()
+    """Only Linux tells; elsewhere memory has no limit here."""
+    pages = STATM.read_text().split() if STATM.exists() else ("0", "0")
     return Mapped(*(int(each) * resource.getpagesize() for each in pages[:2]))
 
 

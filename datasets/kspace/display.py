@@ -1,22 +1,17 @@
-"""From numbers to what a person looks at: windows, orientation, k-space as a picture, PNG and WebP."""
+"""From numbers to what a person looks at: windows, orientation, k-space as a picture."""
 
-import io
-import zlib
+import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin, WebPImagePlugin
+
+from datasets.kspace.images import Grey
 
 # Values are scaled in double precision: float32 has no quotient of its largest and its smallest.
 Field = NDArray[np.float32]
-Grey = NDArray[np.uint8]
 
-CARD = 320
-THUMBNAIL = 160
-LONGEST = 2048
-"""Longest side of any picture, in pixels: WebP ends at 16,383, and a page has no use for more than this."""
 BRIGHTENED = 2.5
 """how much brighter than the pictures their difference is shown"""
 
@@ -28,13 +23,9 @@ AIR = 0.1
 """below this share of the bright end a pixel is counted as air"""
 DARKEST = 0.2
 """the low end of a window is at most this share of its high end: a picture without air keeps its darkest tissue"""
-# The very centre is far above all else even in its logarithm.
-KSPACE_PERCENTILES = (10.0, 99.95)
-
-# These modules' import is what makes Pillow know the formats; by a bare name it would load those of all others too.
-FORMATS = {"png": PngImagePlugin.PngImageFile.format, "webp": WebPImagePlugin.WebPImageFile.format}
-# Noise has no repetitions to search for: run lengths and Huffman's code make as small a PNG, in a third of the time.
-OPTIONS = {"png": {"compress_type": zlib.Z_RLE}, "webp": {"quality": 90, "method": 2}}
+# Black, the unit, white and the largest: the very centre is far above all else even in its logarithm.
+KSPACE_PERCENTILES = (10.0, 50.0, 99.95, 100.0)
+KSPACE_RANGE = 1e5
 
 
 @dataclass(frozen=True)
@@ -43,12 +34,6 @@ class Window:
 
     low: float
     high: float
-
-
-class Encoded(NamedTuple):
-    content: bytes
-    width: int
-    height: int
 
 
 def find_window(pictures: Field) -> Window:
@@ -90,40 +75,46 @@ def show_kspace(magnitude: Field) -> Grey:
     measured = magnitude[magnitude > 0]
     if not measured.size:
         return np.zeros(magnitude.shape, np.uint8)
-    values = np.log1p(magnitude / np.median(measured.astype(np.float64)))
-    low, high = (float(value) for value in np.percentile(values[magnitude > 0], KSPACE_PERCENTILES))
-    return to_grey(values, Window(min(low, DARKEST * high), high))
+    low, median, high, largest = (float(value) for value in np.percentile(measured, KSPACE_PERCENTILES))
+    # Where most of it is next to nothing, as rounding leaves of zeros, its median says nothing about the noise.
+    unit = max(median, largest / KSPACE_RANGE)
+    values = np.log1p((magnitude / np.float64(unit)).astype(np.float32))
+    # Logarithms keep the order, so these percentiles are those of the values.
+    black, white = math.log1p(low / unit), math.log1p(high / unit)
+    return to_grey(values, Window(min(black, DARKEST * white), white))
 
 
-def combine_coils(kspace: NDArray[np.complex64], height: int) -> Field:
-    """Root sum of squares of k-space itself: complex64 (coil, readout, phase) → float32 (readout, phase).
+class CoilSum:
+    """Root sum of squares of k-space itself, over coils as they are read by several threads.
 
-    An oversampled readout, of twice the picture's height or more, is combined by pairs (or threes …), so that the
-    picture of k-space has about the shape of the reconstruction."""
-    coils, readout, phase = kspace.shape
-    power = np.zeros((readout, 2 * phase), np.float32)
-    square = np.empty_like(power)
-    # Samples so large that their squares are none become infinite here, and the caller refuses them.
-    with np.errstate(over="ignore", invalid="ignore"):
-        for coil in range(coils):
-            parts = kspace[coil].view(np.float32)
+    Each lane sums its own coils: in one sum of all, the last bits would depend on which thread came first."""
+
+    def __init__(self, readout: int, phase: int, lanes: int) -> None:
+        self._squares = [np.empty((readout, 2 * phase), np.float32) for _ in range(lanes)]
+        self._sums = [np.empty_like(square) for square in self._squares]
+        self._locks = [Lock() for _ in range(lanes)]
+
+    def clear(self) -> None:
+        for total in self._sums:
+            total.fill(0)
+
+    def add(self, lane: int, kspace: NDArray[np.complex64]) -> float:
+        """complex64 (readout, phase) of one coil → its energy; infinite where that is more than a float32 holds."""
+        parts = kspace.view(np.float32)
+        square = self._squares[lane]
+        with self._locks[lane], np.errstate(over="ignore", invalid="ignore"):
             np.multiply(parts, parts, out=square)
-            power += square
+            self._sums[lane] += square
+            return float(np.dot(parts.ravel(), parts.ravel()))
+
+    def magnitude(self, height: int) -> Field:
+        """float32 (readout, phase). An oversampled readout, of twice the picture's height or more, is combined by pairs
+        (or threes …), so that the picture of k-space has about the shape of the reconstruction."""
+        power = self._sums[0].copy()
+        for total in self._sums[1:]:
+            power += total
         samples = power[:, 0::2] + power[:, 1::2]
+        readout, phase = samples.shape
         together = max(1, readout // max(1, height))
         rows = readout // together
         return np.sqrt(samples[: rows * together].reshape(rows, together, phase).sum(axis=1))
-
-
-def encode(grey: Grey, form: str, longest: int = LONGEST) -> Encoded:
-    """Grey (y, x) → a file's bytes, the same for the same picture. Made smaller to fit, never larger.
-
-    `form`: png or webp. KeyError for another."""
-    picture = Image.fromarray(np.ascontiguousarray(grey))
-    if max(picture.size) > longest:
-        share = longest / max(picture.size)
-        width, height = (max(1, round(side * share)) for side in picture.size)
-        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, FORMATS[form], **OPTIONS[form])
-    return Encoded(buffer.getvalue(), picture.width, picture.height)

@@ -26,9 +26,9 @@ from datasets.kspace.errors import (
     UnsupportedLayoutError,
 )
 from datasets.kspace.sources import TRUNCATED, Door, Source
+from datasets.kspace.wording import amount, decoded, shape_text, shown
 
 MOST_KEYS = 1000
-LONGEST_NAME = 80
 LARGEST_TEXT = 1 << 20
 LARGEST_CHUNK = 1 << 28
 # Chunks that reach over several slices are unpacked once, as far as this goes.
@@ -42,7 +42,7 @@ RAISED_BY_H5PY = (OSError, LookupError, RuntimeError, ValueError, TypeError, Ari
 
 
 class File:
-    """An open HDF5 file, with its root group. Errors of the source itself come out as they are."""
+    """An open HDF5 file. Errors of the source itself come out as they are."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -51,7 +51,9 @@ class File:
             self.handle = h5py.File(self.door, "r", rdcc_nbytes=CHUNK_CACHE, rdcc_nslots=CHUNK_SLOTS)
         # A file that is still open when the interpreter ends is closed after it by HDF5, which calls into it: a crash.
         self.close = weakref.finalize(self, self.handle.close)
-        self.root = Group(self, self.handle.id, "the file")
+
+    def root(self) -> "Group":
+        return Group(self, self.handle.id, "the file")
 
     @contextmanager
     def asking(self, what: str) -> Iterator[None]:
@@ -211,6 +213,38 @@ class DataSet:
             place.select_hyperslab((*index, *(0 for _ in rest)), (*(1 for _ in index), *rest))
             self.handle.read(h5py.h5s.create_simple(out.shape), place, out)
 
+    def field(self, name: str) -> NDArray:
+        """One field of a list of records, (record,), from the bytes as they are stored. Asked for it, HDF5 would read
+        what the other fields refer to as well, and h5py would keep all of that in memory."""
+        with self.file.asking(self.name):
+            record = self.handle.get_type()
+            number = record.get_member_index(name.encode())
+            first, kind = record.get_member_offset(number), record.get_member_type(number).dtype
+            plan = self.handle.get_create_plist()
+            is_odd = plan.get_nfilters() > 0 or plan.get_layout() == h5py.h5d.COMPACT
+        if kind.hasobject or is_odd:
+            raise UnsupportedLayoutError(f"{name} of {self.name} is compressed, or holds references or texts.")
+        rows = np.zeros((self.shape[0], self.item_size), np.uint8)
+        for start, place, size in self._extents():
+            part = np.empty((size // self.item_size, self.item_size), np.uint8)
+            self.file.source.read_at(place, part.data.cast("B"))
+            rows[start : start + len(part)] = part[: len(rows) - start]
+        return np.ascontiguousarray(rows[:, first : first + kind.itemsize]).view(kind)[:, 0]
+
+    def _extents(self) -> list[tuple[int, int, int]]:
+        """Where the records lie: the first one's number, the place in the file, and the bytes."""
+        with self.file.asking(self.name):
+            if self.handle.get_create_plist().get_layout() != h5py.h5d.CHUNKED:
+                return [(0, self.handle.get_offset(), self.shape[0] * self.item_size)]
+            chunks: list[h5py.h5d.StoreInfo] = []
+            self.handle.chunk_iter(chunks.append)
+        size, held = self.file.source.size, sum(chunk.size for chunk in chunks)
+        if held > size or any(
+            chunk.chunk_offset[0] >= self.shape[0] or chunk.byte_offset + chunk.size > size for chunk in chunks
+        ):
+            raise NotAVolumeError(f"The file is damaged: {self.name} cannot be read.")
+        return [(chunk.chunk_offset[0], chunk.byte_offset, chunk.size) for chunk in chunks]
+
     def text(self) -> bytes | str:
         """A single text. Raises UnsupportedLayoutError for anything else."""
         is_text = h5py.check_string_dtype(self.dtype) is not None
@@ -224,31 +258,6 @@ class DataSet:
 def is_floats(dtype: np.dtype) -> bool:
     """float32 numbers, in each element another count of them."""
     return h5py.check_vlen_dtype(dtype) == np.float32
-
-
-def decoded(value: bytes | str, what: str) -> str:
-    try:
-        return value if isinstance(value, str) else value.decode()
-    except UnicodeDecodeError as error:
-        raise UnsupportedLayoutError(f"{what} is not a text in UTF-8.") from error
-
-
-def shown(key: bytes) -> str:
-    """A foreign name for a sentence: short, and without what would not print."""
-    text = key.decode("utf-8", "replace")[:LONGEST_NAME]
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
-
-
-def shape_text(shape: Sequence[int]) -> str:
-    return " × ".join(f"{length:,}" for length in shape) or "of a single number"
-
-
-def amount(size: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:,.0f} PB"
 
 
 def _translated(error: Exception, what: str) -> KSpaceError:

@@ -86,7 +86,8 @@ class _Elements:
     def of(cls, text: bytes | str) -> dict[str, str]:
         # A str has been decoded already, whatever encoding it names.
         raw, encoding = (text, None) if isinstance(text, bytes) else (text.encode("utf-8", "replace"), "utf-8")
-        raw = raw.rstrip(b"\0")
+        # HDF5 fills up fixed lengths with zeros; in UTF-16 they are halves of letters.
+        raw = raw if b"\0" in raw[:4] else raw.rstrip(b"\0")
         if len(raw) > LONGEST:
             raise HeaderError(f"The XML header has {len(raw):,} bytes; at most {LONGEST:,} are read.")
         elements = cls(expat.ParserCreate(encoding, namespace_separator=" "))

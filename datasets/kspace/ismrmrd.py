@@ -7,10 +7,11 @@ are averaged. What the scanner measured for itself (noise, calibration, navigato
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.kspace.arrays import KSpace, check_extent
 from datasets.kspace.errors import HeaderError, NotAVolumeError, TooLargeError, UnsupportedLayoutError
 from datasets.kspace.hdf5 import FLOATS, DataSet, Group, is_floats
 from datasets.kspace.header import Header
-from datasets.kspace.layouts import Contents, KSpace, check_extent, describe, picture_size
+from datasets.kspace.layouts import Contents, describe, picture_size
 from datasets.kspace.report import Layout
 
 MOST_LINES = 1_000_000
@@ -27,7 +28,6 @@ SHORTS = (
     *("encoding_space_ref", "trajectory_dimensions"),
 )
 HEAD = np.dtype([("flags", "<u8"), *((name, "<u2") for name in SHORTS), ("idx", COUNTERS)])
-HEADS = np.dtype([("head", HEAD)])
 LINE = np.dtype([("data", FLOATS)])
 
 
@@ -61,10 +61,9 @@ class Lines:
     def __init__(self, data: DataSet, header: Header) -> None:
         self.data = data
         _check_table(data)
-        heads = np.zeros(data.shape, HEADS)
-        data.read((), heads)
-        self.rows = _imaging(heads["head"])
-        self.heads = heads["head"][self.rows]
+        heads = _heads(data)
+        self.rows = _imaging(heads)
+        self.heads = heads[self.rows]
         self.coils, self.samples = self._same("active_channels"), self._same("number_of_samples")
         self.numbers = np.unique(self.heads["idx"]["slice"])
         self.slices = len(self.numbers)
@@ -96,12 +95,14 @@ class Lines:
     def fill_slice(self, number: int, out: KSpace) -> None:
         out[:] = 0
         times = np.zeros(self.phase, np.float32)
-        for index in np.flatnonzero(self.heads["idx"]["slice"] == self.numbers[number]):
-            column = self.columns[index]
-            first, line = self._line(int(index))
-            out[:, first : first + line.shape[1], column] += line
-            times[column] += 1
-        out /= np.maximum(times, 1)
+        # Values that are not finite are refused by who asked for the slice.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for index in np.flatnonzero(self.heads["idx"]["slice"] == self.numbers[number]):
+                column = self.columns[index]
+                first, line = self._line(int(index))
+                out[:, first : first + line.shape[1], column] += line
+                times[column] += 1
+            out /= np.maximum(times, 1)
 
     def _line(self, index: int) -> tuple[int, NDArray[np.complex64]]:
         """The readout's first sample, and the samples (coil, sample)."""
@@ -135,18 +136,34 @@ def _imaging(heads: NDArray) -> NDArray[np.int64]:
     return rows
 
 
+def _heads(data: DataSet) -> NDArray:
+    """What is needed of the acquisitions' heads."""
+    found = data.field("head")
+    heads = np.zeros(found.shape, HEAD)
+    for name in HEAD.names or ():
+        if name != "idx":
+            heads[name] = _numbers(found, name)
+    for name in COUNTERS.names or ():
+        heads["idx"][name] = _numbers(found["idx"], name)
+    return heads
+
+
+def _numbers(records: NDArray, name: str) -> NDArray:
+    if name not in (records.dtype.names or ()) or records.dtype[name].kind not in "iu":
+        raise UnsupportedLayoutError(f"The heads of dataset/data have no {name}, or none that is a whole number.")
+    return records[name]
+
+
 def _check_table(data: DataSet) -> None:
     """Raises for what is not a table of acquisitions, or an endless one."""
-    dtype = data.dtype
-    if dtype.names is None or len(data.shape) != 1 or not {"head", "data"} <= set(dtype.names):
+    names = data.dtype.names
+    if names is None or len(data.shape) != 1 or not {"head", "data"} <= set(names):
         raise UnsupportedLayoutError("dataset/data is not a list of acquisitions with head and data.")
-    if not is_floats(dtype["data"]):
+    if not is_floats(data.dtype["data"]):
         raise UnsupportedLayoutError("The samples of dataset/data are not float32 numbers.")
-    head = dtype["head"]
-    counters = set(head["idx"].names or ()) if "idx" in (head.names or ()) else set()
-    missing = [name for name in HEAD.names or () if name not in (head.names or ())]
-    missing += [f"idx.{name}" for name in COUNTERS.names or () if name not in counters]
-    if missing:
-        raise UnsupportedLayoutError(f"The heads of dataset/data lack {', '.join(missing)}.")
-    if not 0 < data.shape[0] <= MOST_LINES:
-        raise TooLargeError(f"The file has {data.shape[0]:,} acquisitions; 1 to {MOST_LINES:,} are read.")
+    if "idx" not in (data.dtype["head"].names or ()):
+        raise UnsupportedLayoutError("The heads of dataset/data have no idx.")
+    if not data.shape[0]:
+        raise UnsupportedLayoutError("dataset/data has no acquisitions: there is nothing to show.")
+    if data.shape[0] > MOST_LINES:
+        raise TooLargeError(f"dataset/data has {data.shape[0]:,} acquisitions; at most {MOST_LINES:,} are read.")

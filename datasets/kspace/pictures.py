@@ -7,17 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from datasets.kspace import metrics
-from datasets.kspace.display import (
-    CARD,
-    LONGEST,
-    THUMBNAIL,
-    Encoded,
-    Field,
-    encode,
-    find_window,
-    show_difference,
-    show_picture,
-)
+from datasets.kspace.display import Field, find_window, show_difference, show_picture
+from datasets.kspace.images import CARD, LONGEST, THUMBNAIL, Encoded, encode
 from datasets.kspace.reader import open_volume
 from datasets.kspace.report import Kind, PictureReport, Rendering, Report, Scores, SliceReport, Wish
 from datasets.kspace.slices import Slices, read_slices

@@ -12,9 +12,9 @@ from typing import BinaryIO, Self
 import numpy as np
 
 from datasets.kspace import ismrmrd, layouts
+from datasets.kspace.arrays import KSpace, Picture, Samples, check_finite, check_number
 from datasets.kspace.errors import UnsupportedLayoutError
 from datasets.kspace.hdf5 import File
-from datasets.kspace.layouts import KSpace, Picture, Samples, check_finite, check_number
 from datasets.kspace.sources import Source, check_signature, local_file, source_of
 
 
@@ -115,7 +115,7 @@ def open_volume(file: Path | BinaryIO) -> VolumeFile:
 
 
 def _contents(file: File) -> layouts.Contents:
-    root = file.root
+    root = file.root()
     if "kspace" in root:
         return layouts.fastmri(root)
     if "dataset" in root:

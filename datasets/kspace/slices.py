@@ -2,16 +2,17 @@
 
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from datasets.kspace.coils import Reconstructor
-from datasets.kspace.display import Encoded, Field, combine_coils, encode, show_kspace
+from datasets.kspace.display import CoilSum, Field, show_kspace
 from datasets.kspace.errors import BadValuesError, SliceMissingError, UnsupportedLayoutError
-from datasets.kspace.masks import CENTRE_SHARE, centre_columns, undersampling_mask
+from datasets.kspace.images import Encoded, encode
+from datasets.kspace.masks import CENTRE_SHARE, centre_columns, equispaced_mask
 from datasets.kspace.reader import VolumeFile
 from datasets.kspace.report import Facts, Layout, Wish
 
@@ -20,11 +21,14 @@ HELD_BYTES = 64 << 20
 # fastMRI's 0.08 at 4× and 0.04 at 8× both are this divided by the acceleration; so are others here.
 CENTRE_OVER_ACCELERATION = 0.32
 STORED_TOLERANCE = 1e-3
+THREADS = 2
+# Of one coil. A float32 ends at 3e38, and the sum over all coils, of which there are 1,024 at most, must fit in it.
+MOST_ENERGY = 1e35
 # A sentence is read by a person: of many slices it names so many.
 NAMED = 10
 WHY_STORED = {
-    Layout.AVERAGES: "Its k-space has several averages: the picture is the reconstruction stored in the file.",
-    Layout.RADIAL: "Its k-space is radial: the picture is the reconstruction stored in the file.",
+    Layout.AVERAGES: "Its k-space has several averages, the first is shown; the picture is the stored reconstruction.",
+    Layout.RADIAL: "Its k-space is radial; the picture is the reconstruction stored in the file.",
 }
 
 
@@ -55,7 +59,7 @@ def read_slices(volume: VolumeFile, wish: Wish) -> Slices:
     facts = volume.facts
     numbers = choose_slices(facts.slices, volume.size, wish.slices)
     if facts.layout in WHY_STORED:
-        slices = read_stored(volume, numbers)
+        slices = read_stored(volume, numbers, wish.format)
         slices.notes.append(WHY_STORED[facts.layout])
     elif why_not := why_not_undersampled(facts, wish.acceleration):
         slices = reconstruct(volume, numbers, None, wish.format)
@@ -101,34 +105,26 @@ def plan_undersampling(facts: Facts, acceleration: int) -> Undersampling:
     """The columns to keep: the same for all slices and each time, whatever the name of the file is."""
     phase = facts.phase or 0
     share = CENTRE_SHARE.get(acceleration, CENTRE_OVER_ACCELERATION / acceleration)
-    seed = zlib.crc32(f"{facts.acquisition} {facts.shape}".encode())
-    columns = undersampling_mask("equispaced", phase, acceleration=acceleration, centre_share=share, seed=seed)
+    # Where they begin is chosen without numpy's random numbers, whose import takes as long as half a slice.
+    offset = zlib.crc32(f"{facts.acquisition} {facts.shape}".encode()) % acceleration
+    columns = equispaced_mask("equispaced", phase, acceleration=acceleration, centre_share=share, offset=offset)
     return Undersampling(columns, centre_columns(phase, share))
 
 
 def reconstruct(volume: VolumeFile, numbers: list[int], undersampling: Undersampling | None, form: str) -> Slices:
     """Pictures computed from k-space, though one may be stored: so it is the k-space that is looked at."""
-    facts, size = volume.facts, volume.size
-    if facts.readout is None or facts.phase is None:
-        raise UnsupportedLayoutError("The file does not say what shape its k-space has.")
-    # One buffer for all slices: fresh memory costs more than the bytes that are read into it.
-    kspace = np.empty((facts.coils or 1, facts.readout, facts.phase), np.complex64)
-    reconstructor = Reconstructor(
-        facts.readout, facts.phase, size, columns=undersampling.columns if undersampling else None
-    )
-    full = np.empty((len(numbers), *size), np.float32)
+    scanned = Scanned(volume)
+    columns = undersampling.columns if undersampling else None
+    reconstructor = Reconstructor(scanned.readout, scanned.phase, volume.size, columns=columns, threads=THREADS)
+    full = np.empty((len(numbers), *volume.size), np.float32)
     slices = Slices(numbers, full, np.empty_like(full) if undersampling else None, undersampling)
     for row, number in enumerate(numbers):
-        for coil, out in enumerate(kspace):
-            volume.read_coil(number, coil, out)
-        magnitude = combine_coils(kspace, size[0])
-        refuse_bad_values(number, magnitude)
-        slices.kspace.append(encode(show_kspace(magnitude), form))
+        read = scanned.reader(number)
         if slices.undersampled is None:
-            full[row] = reconstructor.full(kspace)
+            full[row] = reconstructor.stream(read, scanned.coils)
         else:
-            full[row], slices.undersampled[row] = reconstructor.pair(kspace)
-        refuse_bad_values(number, full[row])
+            full[row], slices.undersampled[row] = reconstructor.stream_pair(read, scanned.coils)
+        slices.kspace.append(scanned.show(form))
         if not full[row].any():
             slices.empty.append(number)
         elif not like_stored(full[row], volume.stored(number)):
@@ -136,27 +132,57 @@ def reconstruct(volume: VolumeFile, numbers: list[int], undersampling: Undersamp
     return slices
 
 
-def read_stored(volume: VolumeFile, numbers: list[int]) -> Slices:
+def read_stored(volume: VolumeFile, numbers: list[int], form: str) -> Slices:
     """The reconstruction that the file holds, where its k-space is not reconstructed here."""
-    slices = Slices(numbers, np.empty((0, 0, 0), np.float32))
+    slices = Slices(numbers, np.empty((len(numbers), *volume.size), np.float32))
+    scanned = Scanned(volume) if volume.facts.layout is Layout.AVERAGES else None
     for row, number in enumerate(numbers):
         picture = volume.stored(number)
         if picture is None:
             raise UnsupportedLayoutError(
                 "There is no reconstruction in the file, and its k-space is of a kind that is not reconstructed here."
             )
-        refuse_bad_values(number, picture)
-        if row == 0:
-            slices.full = np.empty((len(numbers), *picture.shape), np.float32)
         slices.full[row] = picture
         if not picture.any():
             slices.empty.append(number)
+        if scanned:
+            slices.kspace.append(scanned.read(number, form))
     return slices
 
 
-def refuse_bad_values(number: int, values: Field) -> None:
-    if not np.isfinite(values).all():
-        raise BadValuesError(f"Slice {number}, counted from 0, has values that are not finite numbers.")
+class Scanned:
+    """k-space on its way to the reconstruction, and to a picture of its own."""
+
+    def __init__(self, volume: VolumeFile) -> None:
+        facts = volume.facts
+        if facts.readout is None or facts.phase is None:
+            raise UnsupportedLayoutError("The file does not say what shape its k-space has.")
+        self.readout, self.phase, self.coils = facts.readout, facts.phase, facts.coils or 1
+        self._volume = volume
+        self._sum = CoilSum(self.readout, self.phase, THREADS)
+
+    def reader(self, number: int) -> Callable[[int, NDArray[np.complex64]], None]:
+        """What fills a buffer with one coil of this slice; BadValuesError where the numbers are too large to square."""
+        self._sum.clear()
+
+        def read(coil: int, out: NDArray[np.complex64]) -> None:
+            self._volume.read_coil(number, coil, out)
+            # The reconstructor deals out coils to its threads in turn, so each has a lane.
+            if not self._sum.add(coil % THREADS, out) < MOST_ENERGY:
+                raise BadValuesError(f"Slice {number} (from 0) of kspace has values too large to be k-space.")
+
+        return read
+
+    def read(self, number: int, form: str) -> Encoded:
+        """One slice that is not reconstructed."""
+        read, out = self.reader(number), np.empty((self.readout, self.phase), np.complex64)
+        for coil in range(self.coils):
+            read(coil, out)
+        return self.show(form)
+
+    def show(self, form: str) -> Encoded:
+        """The picture of what was read last."""
+        return encode(show_kspace(self._sum.magnitude(self._volume.size[0])), form)
 
 
 def like_stored(picture: Field, stored: Field | None) -> bool:
@@ -171,7 +197,7 @@ def like_stored(picture: Field, stored: Field | None) -> bool:
 
 def oddities(slices: Slices) -> Iterator[str]:
     if slices.empty:
-        yield f"All samples are zero in {_named(slices.empty)}."
+        yield f"All values are zero in {_named(slices.empty)}."
     if slices.unlike_stored:
         named = _named(slices.unlike_stored)
         yield f"The reconstruction stored in the file is another than that of its k-space in {named}."

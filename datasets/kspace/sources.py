@@ -49,9 +49,11 @@ class LocalSource(Source):
 
     near = True
 
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self.began = os.fstat(descriptor)
+    def __init__(self, file: io.FileIO) -> None:
+        # Kept, for a file object that is let go is closed.
+        self.file = file
+        self.descriptor = file.fileno()
+        self.began = os.fstat(self.descriptor)
         super().__init__(self.began.st_size)
 
     def read_at(self, offset: int, view: memoryview) -> None:
@@ -150,7 +152,7 @@ def local_file(path: Path) -> BinaryIO:
 
 def source_of(file: BinaryIO) -> Source:
     raw = file.raw if isinstance(file, io.BufferedReader) else file
-    return LocalSource(raw.fileno()) if isinstance(raw, io.FileIO) else ObjectSource(file)
+    return LocalSource(raw) if isinstance(raw, io.FileIO) else ObjectSource(file)
 
 
 def check_signature(source: Source) -> None:

@@ -19,6 +19,7 @@ from functools import lru_cache, partial
 from hashlib import sha256
 from http.client import HTTPMessage
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
@@ -45,6 +46,7 @@ CREDENTIALS_MARGIN = 60
 NOBODY = ReadOnlyCredentials("", "", None)
 # What RFC 3986 leaves as it is; boto3 keeps the same set, and "/" in keys.
 UNRESERVED = "-._~"
+_making = Lock()
 NOT_FOUND = {"404", "NoSuchKey", "NotFound", "NoSuchVersion"}
 CHANGED = {"412", "PreconditionFailed"}
 NO_SUCH_RANGE = {"416", "InvalidRange"}
@@ -317,13 +319,15 @@ def preview_bucket() -> Bucket:
 
 
 def _named(name: str) -> Bucket:
-    return _bucket(
-        name,
-        settings.BUCKET_REGION,
-        settings.BUCKET_ENDPOINT_URL,
-        settings.BUCKET_ACCESS_KEY_ID,
-        settings.BUCKET_SECRET_ACCESS_KEY,
-    )
+    # Threads that ask for it first at the same moment would each make one, of fifteen megabytes.
+    with _making:
+        return _bucket(
+            name,
+            settings.BUCKET_REGION,
+            settings.BUCKET_ENDPOINT_URL,
+            settings.BUCKET_ACCESS_KEY_ID,
+            settings.BUCKET_SECRET_ACCESS_KEY,
+        )
 
 
 @lru_cache(maxsize=4)

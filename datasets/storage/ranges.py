@@ -4,7 +4,7 @@ import io
 import os
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from datasets.exceptions import BucketDown, ObjectChanged
 
@@ -55,7 +55,7 @@ class Window:
         return self.start <= offset < self.stop
 
 
-class RangeFile(io.RawIOBase):
+class RangeFile(io.RawIOBase, BinaryIO):
     """Seekable, for one thread. `requests` and `bytes_fetched` count what was asked of the bucket.
 
     The first request, made here, brings the beginning, and with it size, ETag and version. Every later one names these,

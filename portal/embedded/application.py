@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +31,9 @@ def worker(environment: Mapping[str, str]) -> Part:
 
 def renderer(environment: Mapping[str, str]) -> Part:
     """The worker of previews alone: mails need not wait for them, and pages come first where the processor is busy."""
-    return _celery_worker("renderer", environment, queue="previews", concurrency=1, first=("nice", "-n", "10"))
+    nice = shutil.which("nice")
+    first = (nice, "-n", "10") if nice else ()
+    return _celery_worker("renderer", environment, queue="previews", concurrency=1, first=first)
 
 
 def _celery_worker(
@@ -39,7 +42,7 @@ def _celery_worker(
     command = [
         *first,
         *(sys.executable, "-m", "celery", "-A", "portal.celery", "worker"),
-        # Named, because one that names no queue takes from each to which it has ever written.
+        # Named, so that neither takes what is the other's.
         *(f"--queues={queue}", f"--hostname={node(name)}", f"--concurrency={concurrency}"),
         # Neither worker has anybody to greet or to follow.
         *("--without-mingle", "--without-gossip", "--loglevel=INFO"),

@@ -13,21 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from datasets.kspace.fourier import centre_crop, fft2c, ifft2c
+from datasets.kspace.masks import equispaced_mask
+from datasets.kspace.metrics import nmse, psnr, ssim
 from portal.sample.fields import Field
 from portal.sample.head import CONTRASTS, Person
 from portal.sample.nifti import load_template
 from portal.sample.plan import Examination
-from portal.sample.scanner import (
-    KSpace,
-    Protocol,
-    Scanner,
-    crop,
-    equispaced_mask,
-    ring,
-    root_sum_of_squares,
-    to_image,
-    to_kspace,
-)
+from portal.sample.scanner import KSpace, Protocol, Scanner, combined_picture, ring
 from portal.sample.texts import TEMPLATE_NOTICE
 
 ROWS, COLUMNS, COILS = 344, 270, 8
@@ -46,11 +39,11 @@ class Slice:
 
     @property
     def full(self) -> Field:
-        return root_sum_of_squares(self.kspace, ROWS, COLUMNS)
+        return combined_picture(self.kspace, (ROWS, COLUMNS))
 
     @property
     def undersampled(self) -> Field:
-        return root_sum_of_squares(np.where(self.mask, self.kspace, np.complex64(0)), ROWS, COLUMNS)
+        return combined_picture(np.where(self.mask, self.kspace, np.complex64(0)), (ROWS, COLUMNS))
 
 
 def scan_slice() -> Slice:
@@ -58,8 +51,9 @@ def scan_slice() -> Slice:
     rng = np.random.default_rng(SEED)
     picture = Person(SEED, CONTRASTS["AXT1"]).draw(load_template(), protocol.grid(ROWS * protocol.pixel), HEIGHT)
     oversampled = Scanner(protocol, rng, ring(COILS, (140, 120), 0.2)).acquire(picture)
-    kspace = to_kspace(crop(to_image(oversampled), ROWS, COLUMNS))
-    return Slice(kspace, equispaced_mask(COLUMNS, ACCELERATION, CENTRE_SHARE, OFFSET))
+    kspace = fft2c(centre_crop(ifft2c(oversampled), (ROWS, COLUMNS)))
+    mask = equispaced_mask("equispaced", COLUMNS, acceleration=ACCELERATION, centre_share=CENTRE_SHARE, offset=OFFSET)
+    return Slice(kspace, mask)
 
 
 def draw_figures(directory: Path) -> dict[str, object]:
@@ -75,7 +69,7 @@ def draw_figures(directory: Path) -> dict[str, object]:
         "full": enlarge(full / white, Image.Resampling.LANCZOS),
         "undersampled": enlarge(undersampled / white, Image.Resampling.LANCZOS),
     }
-    coils = np.abs(to_image(piece.kspace))
+    coils = np.abs(ifft2c(piece.kspace))
     for number, coil in enumerate(coils, 1):
         pictures[f"coil-{number}"] = grey(coil / np.percentile(coils, 99.2)).resize(
             (180, 230), Image.Resampling.LANCZOS
@@ -92,6 +86,7 @@ def draw_figures(directory: Path) -> dict[str, object]:
 
 
 def caption(piece: Slice, full: Field, undersampled: Field) -> dict[str, object]:
+    pair = full[None], undersampled[None]
     return {
         "acquisition": "AXT1",
         "coils": COILS,
@@ -101,11 +96,15 @@ def caption(piece: Slice, full: Field, undersampled: Field) -> dict[str, object]
         "centre_share": CENTRE_SHARE,
         "columns_kept": int(piece.mask.sum()),
         "mask": "".join("1" if kept else "0" for kept in piece.mask),
-        "nmse": round(nmse(full, undersampled), 4),
-        "psnr": round(psnr(full, undersampled), 2),
-        "ssim": round(ssim(full, undersampled), 4),
+        "nmse": rounded(nmse(*pair), 4),
+        "psnr": rounded(psnr(*pair), 2),
+        "ssim": rounded(ssim(*pair), 4),
         "source": TEMPLATE_NOTICE,
     }
+
+
+def rounded(score: float | None, digits: int) -> float | None:
+    return None if score is None else round(score, digits)
 
 
 def thumbnails() -> dict[str, Image.Image]:
@@ -138,25 +137,3 @@ def encode(picture: Image.Image, largest: int = LARGEST) -> bytes:
         if buffer.tell() <= largest:
             break
     return buffer.getvalue()
-
-
-def nmse(reference: Field, picture: Field) -> float:
-    return float(((reference - picture) ** 2).sum() / (reference**2).sum())
-
-
-def psnr(reference: Field, picture: Field) -> float:
-    return float(10 * np.log10(reference.max() ** 2 / ((reference - picture) ** 2).mean()))
-
-
-def ssim(reference: Field, picture: Field, window: int = 7) -> float:
-    """Structural similarity of one slice: uniform windows, sample covariance, mean over windows that fit inside."""
-    a, b = reference.astype(np.float64), picture.astype(np.float64)
-    patches = [
-        np.lib.stride_tricks.sliding_window_view(field, (window, window)) for field in (a, b, a * a, b * b, a * b)
-    ]
-    ma, mb, aa, bb, ab = (patch.mean(axis=(-2, -1)) for patch in patches)
-    sample = window**2 / (window**2 - 1)
-    va, vb, vab = (sample * each for each in (aa - ma * ma, bb - mb * mb, ab - ma * mb))
-    c1, c2 = (0.01 * a.max()) ** 2, (0.03 * a.max()) ** 2
-    likeness = (2 * ma * mb + c1) * (2 * vab + c2) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
-    return float(likeness.mean())

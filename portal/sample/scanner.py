@@ -8,37 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.kspace.coils import root_sum_of_squares
+from datasets.kspace.fourier import centre_crop, fft2c, ifft2c
 from portal.sample.fields import Field, Grid
 
 KSpace = NDArray[np.complex64]
 OVERSAMPLING = 2
 FINENESS = 2  # how many drawn pixels there are across one of the scan
-AXES = (-2, -1)
 
 
-def to_kspace(image: NDArray) -> KSpace:
-    """Centred, orthonormal Fourier transform over the last two axes."""
-    return np.fft.fftshift(np.fft.fftn(np.fft.ifftshift(image, AXES), axes=AXES, norm="ortho"), AXES)
-
-
-def to_image(kspace: NDArray) -> KSpace:
-    """The inverse of `to_kspace`."""
-    return np.fft.fftshift(np.fft.ifftn(np.fft.ifftshift(kspace, AXES), axes=AXES, norm="ortho"), AXES)
-
-
-def crop(array: NDArray, rows: int, columns: int) -> NDArray:
-    """The central rows × columns of the last two axes."""
-    height, width = array.shape[-2:]
-    if rows > height or columns > width:
-        raise ValueError(f"Cannot crop {height} × {width} to {rows} × {columns}.")
-    top, left = (height - rows) // 2, (width - columns) // 2
-    return array[..., top : top + rows, left : left + columns]
-
-
-def root_sum_of_squares(kspace: KSpace, rows: int, columns: int) -> Field:
+def combined_picture(kspace: KSpace, size: tuple[int, int]) -> Field:
     """k-space (coil, readout, phase) → the picture that all coils make together, float32 (y, x)."""
-    images = crop(to_image(kspace), rows, columns)
-    return np.sqrt((images.real**2 + images.imag**2).sum(axis=0)).astype(np.float32)
+    return root_sum_of_squares(centre_crop(ifft2c(kspace), size))
 
 
 @dataclass(frozen=True)
@@ -104,7 +85,7 @@ class Scanner:
         """The anatomy, drawn finer than the scan can see → k-space (coil, readout, phase)."""
         p = self.protocol
         coarse = self.resolve(picture) * self.background
-        sampled = to_kspace(coarse * self.sensitivities(depth))
+        sampled = fft2c(coarse * self.sensitivities(depth))
         sampled += (
             np.float32(p.noise)
             * self.rng.standard_normal((*sampled.shape, 2), dtype=np.float32).view(np.complex64)[..., 0]
@@ -119,7 +100,7 @@ class Scanner:
         canvas = np.zeros((FINENESS * p.readout, FINENESS * p.phase), np.float32)
         top, left = (canvas.shape[0] - picture.shape[0]) // 2, (canvas.shape[1] - picture.shape[1]) // 2
         canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
-        return to_image(crop(to_kspace(canvas), p.readout, p.phase)) / np.float32(FINENESS)
+        return ifft2c(centre_crop(fft2c(canvas), (p.readout, p.phase))) / np.float32(FINENESS)
 
 
 def ring(coils: int, radius: tuple[float, float], turn: float) -> Field:
@@ -152,20 +133,10 @@ def digitise(signal: KSpace, noise: float) -> KSpace:
 
 def emulate_single_coil(kspace: KSpace, protocol: Protocol) -> KSpace:
     """One coil from many: the fixed weights whose sum best resembles the combined picture. → (readout, phase)"""
-    images = crop(to_image(kspace), protocol.size, protocol.size)[:, ::4, ::4].reshape(len(kspace), -1)
+    images = centre_crop(ifft2c(kspace), (protocol.size, protocol.size))[:, ::4, ::4].reshape(len(kspace), -1)
     combined = np.sqrt((np.abs(images) ** 2).sum(axis=0))
     strongest = images[np.abs(images).sum(axis=1).argmax()]
     reference = combined * np.exp(1j * np.angle(strongest))
     weights = np.linalg.lstsq(images.T, reference, rcond=None)[0]
     single = np.tensordot(weights / protocol.scale, kspace, axes=1).astype(np.complex64)
     return digitise(single, protocol.noise) * np.float32(protocol.scale)
-
-
-def equispaced_mask(width: int, acceleration: int, low: float, offset: int) -> NDArray[np.bool_]:
-    """Every `acceleration`-th column and the central share `low`: (phase,)."""
-    mask = np.zeros(width, bool)
-    mask[offset::acceleration] = True
-    centre = round(width * low)
-    start = (width - centre + 1) // 2
-    mask[start : start + centre] = True
-    return mask

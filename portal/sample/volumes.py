@@ -17,18 +17,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.kspace.fourier import centre_crop, ifft2c
+from datasets.kspace.masks import CENTRE_SHARE, equispaced_mask
 from portal.sample.fields import Field
-from portal.sample.scanner import (
-    KSpace,
-    Protocol,
-    crop,
-    emulate_single_coil,
-    equispaced_mask,
-    root_sum_of_squares,
-    to_image,
-)
+from portal.sample.scanner import KSpace, Protocol, combined_picture, emulate_single_coil
 
-CENTRE_SHARE = {4: 0.08, 8: 0.04}
 TIMES = {
     "AXT1": (500, 9.3, 0),
     "AXT1POST": (500, 9.3, 0),
@@ -50,8 +43,8 @@ class Scan:
 
     def reconstruction(self) -> Field:
         """Root sum of squares, (slice, y, x)."""
-        size = self.protocol.size
-        return np.stack([root_sum_of_squares(part, size, size) for part in self.kspace])
+        size = self.protocol.size, self.protocol.size
+        return np.stack([combined_picture(part, size) for part in self.kspace])
 
 
 def multicoil_file(scan: Scan) -> bytes:
@@ -61,16 +54,18 @@ def multicoil_file(scan: Scan) -> bytes:
 
 def singlecoil_file(scan: Scan) -> bytes:
     """The same scan as one coil would have heard it, with its own reconstruction beside that of all coils."""
-    size = scan.protocol.size
+    size = scan.protocol.size, scan.protocol.size
     kspace = np.stack([emulate_single_coil(part, scan.protocol) for part in scan.kspace])
-    single = np.abs(crop(to_image(kspace), size, size)).astype(np.float32)
+    single = np.abs(centre_crop(ifft2c(kspace), size)).astype(np.float32)
     return write(scan, {"kspace": kspace, "reconstruction_esc": single, "reconstruction_rss": scan.reconstruction()})
 
 
 def test_file(scan: Scan, acceleration: int, offset: int) -> bytes:
     """A file of the test split: columns outside the mask are zero, and no reconstruction tells what was there."""
     share = CENTRE_SHARE[acceleration]
-    mask = equispaced_mask(scan.protocol.phase, acceleration, share, offset)
+    mask = equispaced_mask(
+        "equispaced", scan.protocol.phase, acceleration=acceleration, centre_share=share, offset=offset
+    )
     reference = scan.reconstruction()
     # Adding zero turns a negative zero, which would betray the sign of what was removed, into a plain one.
     masked = np.where(mask, scan.kspace, np.complex64(0)) + np.complex64(0)

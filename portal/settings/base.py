@@ -183,8 +183,7 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 2, "max_retries": 0}
 # Workers do wait, for as long as it takes.
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-# Rendering takes minutes of the processor, so it has workers of its own, and no mail waits for it. Each worker names
-# the queues that it works on: one that names none would take from every queue it has ever written to.
+# Rendering takes minutes of the processor, so it has workers of its own (--queues=previews), and no mail waits for it.
 CELERY_TASK_ROUTES = {"datasets.tasks.render_previews": {"queue": "previews"}}
 CELERY_TASK_TIME_LIMIT = 600
 CELERY_TASK_SOFT_TIME_LIMIT = 540

@@ -6,6 +6,7 @@ import platform
 from statistics import median
 
 from tests.benchmarks import presigning
+from tests.benchmarks.kspace import table as previews
 from tests.benchmarks.loader import Load, ask
 from tests.benchmarks.site import Site, request, running
 
@@ -92,10 +93,18 @@ def main() -> None:
     parser.add_argument(
         "--share", type=float, default=1.0, help="of 100,000 people, 1 million links, 5 million downloads; 0: without"
     )
+    parser.add_argument("--only", choices=["site", "previews"], help="leave the other out")
     options = parser.parse_args()
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} processors; gunicorn with 2 workers, production settings"
     )
+    if options.only != "site":
+        previews.show()
+    if options.only != "previews":
+        show_site(options)
+
+
+def show_site(options: argparse.Namespace) -> None:
     with running(share=options.share) as site:
         loads = measure(site, options.rounds, options.seconds)
         show_speed(site, loads)

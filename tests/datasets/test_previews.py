@@ -328,7 +328,7 @@ class TestTask:
     def test_what_is_left_when_the_time_is_up_is_hinted_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
         hinted: list[str] = []
         monkeypatch.setattr("datasets.tasks.hint", lambda task: hinted.append(task.name))
-        monkeypatch.setattr("datasets.tasks.RUN_SECONDS", 0)
+        monkeypatch.setattr("datasets.tasks.RENDER_SECONDS", 0)
         planned("volumes.tar")
         render_previews()
         assert hinted == [render_previews.name]

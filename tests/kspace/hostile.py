@@ -14,20 +14,15 @@ from typing import Any
 
 from datasets.kspace.frames import Channel
 from datasets.kspace.process import COMMAND
+from datasets.kspace.report import Facts, Kind, Layout, PictureReport, Report, Scores, SliceReport
 
 PREFIX = struct.Struct("!II")
-FACTS = {
-    "layout": "multi-coil", "shape": [3, 4, 64, 48], "dtype": "complex64", "slices": 3, "coils": 4, "readout": 64,
-    "phase": 48, "acquisition": "AXT2", "field_strength": 3.0, "slice_mm": None, "repetition_ms": None,
-    "echo_ms": None, "inversion_ms": None, "flip_degrees": None, "encoded": [64, 48, 1], "recon": None,
-    "measured": None,
-}  # fmt: skip
-PICTURE = {"kind": "reconstruction", "slice": 1, "size": "full", "width": 32, "height": 32, "name": "001.png"}
-REPORT = {
-    "facts": FACTS, "slice": 1, "slices": [{"number": 1, "scores": {"nmse": 0.1, "psnr": 30, "ssim": None}}],
-    "volume": None, "acceleration": 4, "columns": [1, 2], "centre": 2, "pictures": [PICTURE], "bytes_read": 10,
-    "seconds": 0.5, "notes": ["A sentence."],
-}  # fmt: skip
+FACTS = Facts(Layout.MULTI_COIL, (3, 4, 64, 48), "complex64", 3, 4, 64, 48, "AXT2", encoded=(64, 48, 1))
+SHOWN = PictureReport(Kind.RECONSTRUCTION, 1, "full", 32, 32, "001.png")
+REPORT = Report(
+    FACTS, 1, (SliceReport(1, Scores(0.1, 30, None)),), None, 4, (1, 2), 2, (SHOWN,), 10, 0.5, ("A sentence.",)
+).as_json()
+PICTURE: dict[str, Any] = REPORT["pictures"][0]
 PNG = b"\x89PNG\r\n\x1a\nand so on"
 
 
@@ -41,7 +36,7 @@ def answer(channel: Channel, report: Any, contents: dict[str, bytes]) -> None:
 
 
 def with_picture(channel: Channel, content: bytes = PNG, **changes: Any) -> None:
-    picture: dict[str, Any] = PICTURE | changes
+    picture = PICTURE | changes
     answer(channel, REPORT | {"pictures": [picture]}, {picture["name"]: content})
 
 
@@ -80,7 +75,7 @@ def read(offset: Any, length: Any) -> Callable[[Channel], None]:
 
 
 def facts(**changes: Any) -> Callable[[Channel], None]:
-    return lambda channel: answer(channel, REPORT | {"facts": FACTS | changes}, {"001.png": PNG})
+    return lambda channel: answer(channel, REPORT | {"facts": REPORT["facts"] | changes}, {"001.png": PNG})
 
 
 def report(**changes: Any) -> Callable[[Channel], None]:

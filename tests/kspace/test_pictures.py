@@ -5,12 +5,12 @@ import json
 import threading
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
 
 from datasets.kspace import slices as slices_module
-from datasets.kspace.display import LONGEST
 from datasets.kspace.errors import BadValuesError, SliceMissingError
 from datasets.kspace.pictures import render
 from datasets.kspace.report import Facts, Kind, Layout, Rendering, Report, Wish
@@ -177,7 +177,7 @@ def test_ismrmrd_file_is_reconstructed_as_the_same_scan_in_the_other_format(tmp_
 
 def test_stored_reconstruction_that_is_not_of_this_kspace_is_told(tmp_path: Path) -> None:
     file = volumes.multicoil(tmp_path / "volume.h5")
-    with volumes.h5py.File(file, "r+") as opened:
+    with h5py.File(file, "r+") as opened:
         opened["reconstruction_rss"][2] *= 1.01
     report = render(file, Wish(slices="all")).report
     assert report.notes == (
@@ -193,7 +193,7 @@ def test_empty_slice_is_black_with_a_note(tmp_path: Path) -> None:
     assert pixels(rendering, "000-reconstruction.png").max() == 0
     assert pixels(rendering, "000-kspace.png").max() == 0
     assert pixels(rendering, "001-reconstruction.png").max() == 255
-    assert rendering.report.notes == ("All samples are zero in slice 0, counted from 0.",)
+    assert rendering.report.notes == ("All values are zero in slice 0, counted from 0.",)
     scores = rendering.report.slices[0].scores
     assert scores is not None
     assert scores.nmse is None
@@ -210,8 +210,8 @@ def test_empty_volume_is_black_and_has_no_scores(tmp_path: Path) -> None:
     assert (rendering.report.volume.nmse, rendering.report.volume.psnr, rendering.report.volume.ssim) == (None,) * 3
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e38])
-def test_numbers_that_are_not_finite_fail_the_volume_and_name_the_slice(tmp_path: Path, value: float) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e18])
+def test_values_not_finite_or_too_large_fail_the_volume_and_name_the_slice(tmp_path: Path, value: float) -> None:
     values = volumes.kspace()
     values[2, 1, 5, 7] = value
     file = volumes.multicoil(tmp_path / "volume.h5", values, stored=False)
@@ -267,7 +267,3 @@ def test_several_threads_may_render_at_once(volume: Path) -> None:
     for thread in threads:
         thread.join()
     assert made == [alone, alone]
-
-
-def test_longest_side_fits_what_the_sandbox_believes() -> None:
-    assert LONGEST <= 8192

@@ -296,6 +296,22 @@ print(sandbox.run("look_around", {"outside": "/nowhere/file", "port": 9}, path)[
 sandbox.run(sys.argv[2], {}, path) if sys.argv[2] else time.sleep(60)
 """
 
+# Forked in a process of its own, which has one thread.
+FORKING = """
+import os, sys
+from pathlib import Path
+from datasets.kspace.sandbox import Sandbox
+from tests.kspace.odd_jobs import ODD_JOBS
+sandbox = Sandbox(command=ODD_JOBS)
+ask = lambda: sandbox.run("look_around", {"outside": "/nowhere/file", "port": 9}, Path(sys.argv[1]))["pid"]
+print(ask(), flush=True)
+if not (fork := os.fork()):
+    print(ask(), flush=True)
+    sys.exit()
+os.waitpid(fork, 0)
+print(ask())
+"""
+
 
 class TestEnds:
     @pytest.mark.parametrize("job", ["", "sleep", "spin"])
@@ -316,13 +332,10 @@ class TestEnds:
         gc.collect()
         assert not lives(pid)
 
-    def test_a_forked_process_has_a_child_of_its_own(self, shared: Sandbox, volume: Path) -> None:
-        before = pid_of(shared, volume)
-        fork = os.fork()
-        if not fork:
-            os._exit(0 if pid_of(shared, volume) != before else 1)
-        assert os.waitpid(fork, 0)[1] == 0
-        assert pid_of(shared, volume) == before
+    def test_a_forked_process_has_a_child_of_its_own(self, volume: Path) -> None:
+        printed = subprocess.check_output([sys.executable, "-c", FORKING, str(volume)], cwd=ROOT, text=True)
+        before, forked, after = printed.split()
+        assert forked != before == after
 
     def test_nothing_but_the_standard_library_is_imported_by_the_parent(self) -> None:
         loaded = "import sys, datasets.kspace.sandbox; print(*sys.modules)"

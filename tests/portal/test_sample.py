@@ -17,7 +17,7 @@ from portal.sample.__main__ import main
 from portal.sample.archives import hash_file, pack
 from portal.sample.nifti import load_template
 from portal.sample.plan import BRAIN, KNEE, PLANS, DatasetPlan
-from portal.sample.scanner import root_sum_of_squares
+from portal.sample.scanner import combined_picture
 from tests.portal.sample_template import write_template
 
 MATRIX = 32
@@ -95,7 +95,7 @@ def test_multicoil_volumes_hold_kspace_of_every_coil_and_their_reconstruction(da
             assert set(file) == {"kspace", "reconstruction_rss", "ismrmrd_header"}
             assert kspace.chunks is None
             assert kspace.compression is None
-            again = np.stack([root_sum_of_squares(part, MATRIX, MATRIX) for part in kspace[:]])
+            again = np.stack([combined_picture(part, (MATRIX, MATRIX)) for part in kspace[:]])
             np.testing.assert_allclose(again, picture[:], rtol=1e-4, atol=1e-9)
             assert file.attrs["max"] == pytest.approx(float(picture[:].max()))
 

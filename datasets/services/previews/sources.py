@@ -5,7 +5,7 @@ import io
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -87,16 +87,17 @@ class Sources:
 
     def _unpack(self, volume: Volume, to: BinaryIO) -> None:
         unpacked = self._stream_up_to(volume)
-        try:
-            unpacked.skip_to(volume.offset)
-            unpacked.copy(volume.size, to)
-        except BrokenArchiveError:
-            # Kept: it says the same at once to all volumes behind the damage.
-            raise
-        except BaseException:
-            # Bytes that it has read may be lost.
-            self.close()
-            raise
+        with ExitStack() as otherwise:
+            # Bytes that were read may be lost by whatever ends this.
+            otherwise.callback(self.close)
+            try:
+                unpacked.skip_to(volume.offset)
+                unpacked.copy(volume.size, to)
+            except BrokenArchiveError:
+                # Kept all the same: it says this at once to all volumes behind the damage.
+                otherwise.pop_all()
+                raise
+            otherwise.pop_all()
 
     def _stream_up_to(self, volume: Volume) -> Unpacked:
         archive = volume.archive
