@@ -1,6 +1,7 @@
 """One job of the child, as the parent holds it: the question, the child's questions for bytes, and the answer."""
 
 import os
+import signal
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -9,8 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from datasets.kspace import errors
-from datasets.kspace.frames import LONGEST_READ, FrameError
-from datasets.kspace.process import Child, SandboxError
+from datasets.kspace.frames import LONGEST_READ, Channel, FrameError
+from datasets.kspace.process import MEMORY, Child
 
 # numpy and h5py are imported in a second or less; a machine that is swapping takes longer.
 START_SECONDS = 60.0
@@ -21,10 +22,14 @@ LONGEST_SENTENCE = 300
 READS_FACTOR, READS_MARGIN, READ_COST = 3, 64 << 20, 4096
 
 
+class SandboxError(RuntimeError):
+    """The sandbox itself does not work, whatever the file: the child does not start, or its code has a fault."""
+
+
 class Limits(NamedTuple):
     """What one file may use: bytes beyond those of Python, numpy and h5py; seconds; bytes of pictures."""
 
-    memory: int = 512 << 20
+    memory: int = MEMORY
     cpu_seconds: int = 120
     # Without the time that the parent's own file object takes: a slow bucket is not the file's fault.
     wall_seconds: float = 240
@@ -65,7 +70,7 @@ class Conversation:
         self.source = source
         self.limits = limits
         self.settled = False
-        self._channel = child.channel
+        self._channel = Channel(child.socket)
         self._failure: Exception | None = None
         self._reads_left = READS_FACTOR * source.size + READS_MARGIN
 
@@ -172,14 +177,30 @@ class Conversation:
         if isinstance(error, FrameError):
             return errors.ReaderDiedError(f"The process that read the file talked nonsense: {error}.")
         if isinstance(error, EOFError | OSError):
-            return self.child.verdict()
+            return self._death(self.child.ended())
         return error
+
+    def _death(self, status: int) -> Exception:
+        if not self.child.ready:
+            return SandboxError(f"The reader's process did not start (status {status}).")
+        if status == -signal.SIGXCPU:
+            return errors.ReaderTimeoutError("Reading took more of the processor than any honest file needs.")
+        if status < 0:
+            return errors.ReaderDiedError(f"The process that read the file was ended by {_signal(-status)}.")
+        return errors.ReaderDiedError("The process that read the file came to its end.")
 
 
 def tidy(text: str) -> str:
     """A sentence from the child, for a page: one line without control characters, and not endless."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return line if len(line) <= LONGEST_SENTENCE else f"{line[: LONGEST_SENTENCE - 1]}…"
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _read(file: BinaryIO, offset: int, length: int) -> bytes:
