@@ -27,7 +27,7 @@ def run(arguments: list[str] | None, child: Child) -> int:
         try:
             write_preview(sandbox.render(options.file, wish), options.out)
         except (KSpaceError, SandboxError, OSError) as error:
-            sys.stderr.write(f"{options.file}: {explain(error)}\n")
+            sys.stderr.write(f"{explain(options.file, error)}\n")
             return 1
     return 0
 
@@ -58,12 +58,12 @@ def add_options(parser: ArgumentParser) -> None:
     )
 
 
-def explain(error: Exception) -> str:
-    """What is wrong, in a sentence; the system's own errors name the file that they are about."""
-    if isinstance(error, OSError) and error.strerror:
-        about = f" ({error.filename})" if error.filename else ""
-        return f"{error.strerror}{about}."
-    return str(error)
+def explain(source: Path | str, error: Exception) -> str:
+    """What is wrong with the source, in a line; the system's own errors may be about another file, which is named."""
+    if not (isinstance(error, OSError) and error.strerror):
+        return f"{source}: {error}"
+    elsewhere = error.filename is not None and str(error.filename) != str(source)
+    return f"{source}: {error.strerror}{f' ({error.filename})' if elsewhere else ''}."
 
 
 def _slice(text: str) -> int:
