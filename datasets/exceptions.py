@@ -76,6 +76,10 @@ class ObjectMissing(Exception):
     """The bucket has no such key."""
 
 
+class ObjectChanged(Exception):
+    """The object is another one than when its reading began, or than was asked for."""
+
+
 class MoveNotAllowed(Exception):
     """A state may not follow this one, such as approving a declined request. str() is the sentence for a person."""
 

@@ -52,6 +52,8 @@ class Facts:
     """matrix of the reconstructed space, (x, y, z)"""
     measured: tuple[int, ...] | None = None
     """phase columns that were measured, where the file has a mask (test files); None: it has none"""
+    acquired: tuple[int, int] | None = None
+    """phase columns that the scan covered, from and to (exclusive), by the header; those around are zero-padded"""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class Report:
     def from_json(cls, value: dict[str, Any]) -> Self:
         """Raises KeyError, TypeError or ValueError for what as_json did not write."""
         facts = dict(value["facts"])
-        for name in ("shape", "encoded", "recon", "measured"):
+        for name in ("shape", "encoded", "recon", "measured", "acquired"):
             facts[name] = None if facts[name] is None else tuple(facts[name])
         return cls(
             **{

@@ -1,5 +1,9 @@
 """The bucket. Nothing else in the project speaks boto3.
 
+    with bucket().open(key) as file: ...
+
+reads an object by range; see ranges.
+
 Presigned URLs are made with botocore's own query signer, called directly: the same bytes as the client's
 generate_presigned_url for the same moment, without the client's events, rule sets and validation around it.
 """
@@ -11,7 +15,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from http.client import HTTPMessage
 from pathlib import Path
@@ -27,7 +31,8 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from datasets.exceptions import BucketDown, ObjectMissing
+from datasets.exceptions import BucketDown, ObjectChanged, ObjectMissing
+from datasets.storage.ranges import Answer, RangeFile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -41,6 +46,9 @@ NOBODY = ReadOnlyCredentials("", "", None)
 # What RFC 3986 leaves as it is; boto3 keeps the same set, and "/" in keys.
 UNRESERVED = "-._~"
 NOT_FOUND = {"404", "NoSuchKey", "NotFound", "NoSuchVersion"}
+CHANGED = {"412", "PreconditionFailed"}
+NO_SUCH_RANGE = {"416", "InvalidRange"}
+CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
 class ObjectFacts(NamedTuple):
@@ -49,6 +57,10 @@ class ObjectFacts(NamedTuple):
     size: int
     etag: str
     version_id: str
+
+
+class RangeMissing(BucketDown):
+    """The object ends before the bytes that were asked for."""
 
 
 class QuerySigner(S3SigV4QueryAuth):
@@ -101,7 +113,8 @@ class Bucket:
             aws_access_key_id=key_id or None, aws_secret_access_key=secret or None, region_name=region
         )
         self._endpoint_url = endpoint_url or None
-        self.client = self._client(connect_timeout=5, read_timeout=60)
+        # A range of an object has not the checksum of the whole, which the embedded server sends along.
+        self.client = self._client(connect_timeout=5, read_timeout=60, response_checksum_validation="when_required")
         # Asked by the readiness check, which must answer quickly even when the bucket does not.
         self._probe = self._client(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 1})
         self._base = self._object_base()
@@ -169,6 +182,36 @@ class Bucket:
             answer = self.client.head_object(Bucket=self.name, Key=key, **wanted)
         return ObjectFacts(answer["ContentLength"], answer["ETag"].strip('"'), answer.get("VersionId", ""))
 
+    def open(self, key: str, *, version_id: str = "", etag: str = "") -> RangeFile:
+        """The object as a file that is read by range, with one request made already. With an ETag it must be that
+        object. This and reading raise ObjectMissing, ObjectChanged and BucketDown."""
+        return RangeFile(partial(self._range, key), etag=etag, version_id=version_id)
+
+    def _range(self, key: str, start: int, stop: int, *, etag: str, version_id: str) -> Answer:
+        wanted: dict[str, Any] = {"VersionId": version_id} if version_id else {}
+        if etag:
+            wanted["IfMatch"] = f'"{etag}"'
+        try:
+            with named_errors(key):
+                answer = self.client.get_object(Bucket=self.name, Key=key, Range=f"bytes={start}-{stop - 1}", **wanted)
+        except RangeMissing:
+            facts = self.head(key, version_id=version_id)
+            return Answer(lambda _: b"", lambda: None, start, start, facts.size, facts.etag, facts.version_id)
+        etag = answer.get("ETag", "").strip('"')
+        if not etag:
+            raise BucketDown("An answer without an ETag is not the bucket's.")
+        found = CONTENT_RANGE.fullmatch(answer.get("ContentRange", ""))
+        # A server that knows no ranges sends everything, which is what was asked for when that is the beginning.
+        whole = answer["ContentLength"]
+        first, last, size = map(int, found.groups()) if found else (0, whole - 1, whole)
+        body = answer["Body"]
+
+        def read(count: int) -> bytes:
+            with named_errors(key):
+                return body.read(count)
+
+        return Answer(read, body.close, first, last + 1, size, etag, answer.get("VersionId", ""))
+
     def put_locked(self, key: str, body: bytes, *, retain_until: datetime) -> ObjectFacts:
         """Store an object that nobody may change or delete before that day, the owner of the account included.
 
@@ -215,8 +258,13 @@ def named_errors(key: str = "") -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if key and error.response.get("Error", {}).get("Code") in NOT_FOUND:
+        code = error.response.get("Error", {}).get("Code")
+        if key and code in NOT_FOUND:
             raise ObjectMissing(f"The bucket has no object {key}.") from error
+        if code in CHANGED:
+            raise ObjectChanged(f"The object {key} is another one than it was.") from error
+        if code in NO_SUCH_RANGE:
+            raise RangeMissing(str(error)) from error
         raise BucketDown(str(error)) from error
     except (BotoCoreError, S3UploadFailedError) as error:
         raise BucketDown(str(error)) from error
