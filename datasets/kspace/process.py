@@ -13,6 +13,7 @@ from collections.abc import Sequence
 # Not by pathlib, which takes as long to import as all else here.
 ROOT = __file__.removesuffix("/datasets/kspace/process.py")
 MEMORY = 512 << 20
+LONGEST_WORDS = 1 << 16
 # Neither the folder it starts in nor a user's own packages have a say in what is imported.
 COMMAND = (sys.executable, "-P", "-s", "-m", "datasets.kspace.child")
 # All that the child knows of its surroundings: no addresses of databases, no keys of buckets.
@@ -45,7 +46,8 @@ class Child:
                 [*command, str(theirs.fileno()), str(memory)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                # For its last words. What does not fit into the pipe is dropped: see the child.
+                stderr=subprocess.PIPE,
                 pass_fds=[theirs.fileno()],
                 cwd="/",
                 env=ENVIRONMENT | {name: os.environ[name] for name in INHERITED if name in os.environ},
@@ -64,22 +66,35 @@ class Child:
         """Whether it lives and is ours: a process forked from the parent has the object, but not the child."""
         return self._parent == os.getpid() and self.end.alive and self._process.poll() is None
 
-    def ended(self) -> int:
-        """After it has hung up: its exit status, of a signal the negative number."""
+    def ended(self) -> tuple[int, str]:
+        """After it has hung up: its exit status, of a signal the negative number, and its last line of stderr."""
         try:
             status = self._process.wait(timeout=1)
         except subprocess.TimeoutExpired:
             # It closed its socket and stayed.
-            status = 0
+            self._process.kill()
+            status = self._process.wait()
+        words = _last_words(self._process)
         self.end()
-        return status
+        return status, words.decode(errors="replace").strip().rpartition("\n")[2]
+
+
+def _last_words(process: subprocess.Popen[bytes]) -> bytes:
+    if process.stderr is None:
+        return b""
+    # Whatever else it started may hold the other end: that is not waited for.
+    os.set_blocking(process.stderr.fileno(), False)
+    try:
+        return os.read(process.stderr.fileno(), LONGEST_WORDS)
+    except BlockingIOError:
+        return b""
 
 
 def _end(process: subprocess.Popen[bytes], sock: socket.socket, parent: int) -> None:
     """It has nothing to put away, so it is killed; waiting for it leaves no zombie."""
-    sock.close()
-    if process.stdin is not None:
-        process.stdin.close()
+    for end in (sock, process.stdin, process.stderr):
+        if end is not None:
+            end.close()
     if os.getpid() == parent:
         process.kill()
         process.wait()

@@ -19,6 +19,7 @@ import pytest
 
 from datasets.exceptions import BucketDown
 from datasets.kspace.errors import (
+    FileChangedError,
     NotAVolumeError,
     ReaderDiedError,
     ReaderTimeoutError,
@@ -245,13 +246,21 @@ class TestDeaths:
             shared.run("sleep", {}, volume)
 
     def test_a_fault_of_ours_is_no_error_of_the_file(self, shared: Sandbox, volume: Path) -> None:
-        with pytest.raises(SandboxError, match=r"TypeError: a fault of ours \(odd_jobs\.py, line \d+\)"):
+        with pytest.raises(SandboxError, match="has a fault: TypeError: a fault of ours"):
             shared.run("err", {}, volume)
         assert shared.describe(volume)
 
-    @pytest.mark.parametrize("program", ["/bin/false", "/bin/true"])
-    def test_a_child_that_does_not_start_is_no_error_of_the_file(self, volume: Path, program: str) -> None:
-        with Sandbox(command=[program]) as sandbox, pytest.raises(SandboxError, match="did not start"):
+    @pytest.mark.parametrize(
+        ("program", "why"),
+        [
+            (["/bin/true"], r"did not start \(status 0\)"),
+            ([sys.executable, "-c", "import h5py2"], "No module named 'h5py2'"),
+        ],
+    )
+    def test_a_child_that_does_not_start_is_no_error_of_the_file(
+        self, volume: Path, program: list[str], why: str
+    ) -> None:
+        with Sandbox(command=program) as sandbox, pytest.raises(SandboxError, match=why):
             sandbox.describe(volume)
 
 
@@ -272,16 +281,24 @@ class TestTheParentsFile:
         with Sandbox(LIMITS._replace(wall_seconds=0.5), command=ODD_JOBS) as sandbox:
             assert sandbox.run("slice", {"number": 1}, Slow(volume.read_bytes()))["shape"]
 
-    def test_an_interruption_leaves_no_child_in_the_middle_of_a_job(self, shared: Sandbox, volume: Path) -> None:
+    @pytest.mark.parametrize("kind", [KeyboardInterrupt, OSError, TimeoutError, ConnectionError, EOFError, ValueError])
+    def test_whatever_it_is(self, shared: Sandbox, volume: Path, kind: type[BaseException]) -> None:
         class Interrupted(io.BytesIO):
             def read(self, size: int | None = -1, /) -> bytes:
-                raise KeyboardInterrupt
+                raise kind("of its own")
 
         before = pid_of(shared, volume)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(kind, match="of its own"):
             shared.describe(Interrupted(volume.read_bytes()))
-        assert not lives(before)
-        assert shared.describe(volume)
+        assert pid_of(shared, volume) == before
+
+    def test_a_file_that_has_become_shorter_has_changed(self, shared: Sandbox, volume: Path) -> None:
+        class Shrinking(io.BytesIO):
+            def read(self, size: int | None = -1, /) -> bytes:
+                return super().read(size)[:-1]
+
+        with pytest.raises(FileChangedError):
+            shared.describe(Shrinking(b"\x89HDF\r\n\x1a\n"))
 
 
 # A worker that is told a pid by its child, says it, and then never ends by itself.
