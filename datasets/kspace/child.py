@@ -13,7 +13,6 @@ import os
 import resource
 import socket
 import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -23,8 +22,8 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import numpy as np
 
 from datasets.kspace import pictures, reader
-from datasets.kspace.errors import KSpaceError, TooLargeError
-from datasets.kspace.frames import LONGEST_READ, Channel
+from datasets.kspace.errors import FileChangedError, KSpaceError, TooLargeError
+from datasets.kspace.frames import LONGEST_READ, Channel, HungUpError
 from datasets.kspace.report import Wish
 
 Foreign = Path | BinaryIO
@@ -55,6 +54,10 @@ def read_slice(file: Foreign, number: int) -> Answer:
 
 
 JOBS: dict[str, Callable[..., Answer]] = {"render": render, "describe": describe, "slice": read_slice}
+
+
+class ParentStoppedError(OSError):
+    """The parent's file object raised an error, which the parent keeps to itself."""
 
 
 class ParentFile(io.RawIOBase):
@@ -125,13 +128,16 @@ class ParentFile(io.RawIOBase):
                 self._channel.send({"type": "read", "offset": offset, "length": len(view)})
                 header, length = self._channel.receive()
                 self._channel.fill(view[:length])
-                self.stopped = header["type"] == "stop" or length < len(view)
+                self.stopped = header["type"] == "stop"
+                if not self.stopped and length < len(view):
+                    raise FileChangedError("The file has become shorter while it was read.")
         if self.stopped:
-            raise OSError("the parent can read no more of it")
+            raise ParentStoppedError("The parent can read no more of it.")
 
 
 def serve(channel: Channel, healthy: Callable[[], bool]) -> bool:
-    """Do one job; whether another may follow."""
+    """Do one job; whether another may follow. What is no error of the file ends this process, and its last words on
+    stderr say what it was."""
     job, _length, descriptor = channel.receive_with_descriptor()
     limit_processor(job["cpu_seconds"])
     # By the descriptor's name HDF5 opens it with its own driver, which is the fastest.
@@ -145,21 +151,18 @@ def serve(channel: Channel, healthy: Callable[[], bool]) -> bool:
         reply = {"type": "failed", "kind": type(error).__name__, "sentence": str(error)}
     except MemoryError:
         reply, last = {"type": "failed", "kind": TooLargeError.__name__, "sentence": TOO_LARGE}, True
-    except Exception as error:  # noqa: BLE001 - the parent raises it again
-        # After a stop it is no fault: whatever it is came of that, and the parent knows better.
-        last = not (isinstance(file, ParentFile) and file.stopped)
-        reply = {"type": "fault", "kind": type(error).__name__, "sentence": f"{error} ({_place(error)})"}
+    except ParentStoppedError:
+        reply = {}
     finally:
         if descriptor is not None:
             os.close(descriptor)
+    if isinstance(file, ParentFile) and file.stopped:
+        # Whatever the reader made of it, the parent knows better what happened.
+        channel.send({"type": "stopped"})
+        return True
     last = last or not healthy()
     channel.send(reply | {"last": last}, b"".join(contents.values()))
     return not last
-
-
-def _place(error: Exception) -> str:
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{Path(place.filename).name}, line {place.lineno}"
 
 
 def _parent_file(channel: Channel, job: dict[str, Any]) -> BinaryIO:
@@ -220,11 +223,13 @@ def main() -> None:
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     memory = int(sys.argv[2])
     end_with_the_parent()
+    # Nobody reads it before the end: warnings that fill the pipe are lost, and nobody waits.
+    os.set_blocking(2, False)
     shut_in(memory)
     most = mapped().resident + memory // 2
     channel.send({"type": "ready"})
     # What the C library leaks must not be missing to the next file.
-    with contextlib.suppress(EOFError, ConnectionError):
+    with contextlib.suppress(HungUpError):
         while serve(channel, healthy=lambda: mapped().resident < most):
             pass
 

@@ -22,6 +22,8 @@ from datasets.kspace.fourier import Complex, crop_range
 Real = NDArray[np.float32]
 Read = Callable[[int, Complex], None]
 """Fills the array, complex64 (readout, phase), with the k-space of the coil of this number."""
+ReadOfVolume = Callable[[int, int, Complex], None]
+"""The same, of a slice and a coil."""
 
 
 def root_sum_of_squares(images: Complex) -> Real:
@@ -81,23 +83,38 @@ class Reconstructor:
         self._run(partial(_Lane.read, read=read), coils, pair=True)
         return self._pictures()
 
+    def volume(self, read: ReadOfVolume, slices: int, coils: int) -> Real:
+        """All slices → float32 (slice, y, x). Each thread takes whole slices, so that none waits for another one."""
+        pictures = np.empty((slices, *self._size), np.float32)
+
+        def work(lane: _Lane, numbers: range) -> None:
+            for number in numbers:
+                _work(lane, range(coils), partial(_Lane.read, read=partial(read, number)), pair=False)
+                pictures[number] = self._picture([lane.full])
+
+        _refuse_none(coils)
+        self._share(work, slices)
+        return pictures
+
     def _checked(self, kspace: Complex) -> Complex:
         if kspace.dtype != np.complex64 or kspace.ndim != 3 or kspace.shape[1:] != self._matrix:
             raise ValueError(f"k-space is {kspace.dtype} {kspace.shape}, not complex64 (coil, *{self._matrix}).")
         return kspace
 
     def _run(self, step: Callable[["_Lane", int, bool], None], coils: int, *, pair: bool) -> None:
-        if coils < 1:
-            raise ValueError("A picture needs at least one coil.")
+        _refuse_none(coils)
         if pair and self._weights is None:
             raise ValueError("No columns were chosen for the undersampled picture.")
-        # Coils are dealt out beforehand: were they taken by who is free, the order of the sum would be chance.
-        turns = [range(first, coils, len(self._lanes)) for first in range(len(self._lanes))]
+        self._share(partial(_work, step=step, pair=pair), coils)
+
+    def _share(self, work: Callable[["_Lane", range], None], count: int) -> None:
+        """Numbers are dealt out beforehand: were they taken by who is free, the order of a sum would be chance."""
+        turns = [range(first, count, len(self._lanes)) for first in range(len(self._lanes))]
         if len(turns) == 1:
-            _work(self._lanes[0], turns[0], step, pair)
+            work(self._lanes[0], turns[0])
             return
         with ThreadPoolExecutor(len(turns)) as threads:
-            list(threads.map(partial(_work, step=step, pair=pair), self._lanes, turns))
+            list(threads.map(work, self._lanes, turns))
 
     def _pictures(self) -> tuple[Real, Real]:
         return self._picture([lane.full for lane in self._lanes]), self._picture([lane.part for lane in self._lanes])
@@ -173,3 +190,8 @@ def _work(lane: _Lane, coils: range, step: Callable[[_Lane, int, bool], None], p
     lane.clear()
     for coil in coils:
         step(lane, coil, pair)
+
+
+def _refuse_none(coils: int) -> None:
+    if coils < 1:
+        raise ValueError("A picture needs at least one coil.")

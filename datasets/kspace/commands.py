@@ -1,7 +1,14 @@
 """What both commands that render previews have in common. No numpy here: it would double their time to start."""
 
+import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
+
+from datasets.kspace.errors import KSpaceError
+from datasets.kspace.folders import write_preview
+from datasets.kspace.process import Child
+from datasets.kspace.report import Wish
+from datasets.kspace.sandbox import Sandbox, SandboxError
 
 LARGEST_ACCELERATION = 32
 WRITTEN = (
@@ -10,6 +17,19 @@ WRITTEN = (
 )
 APART = "Files are read in a process of its own, with limits of memory and time."
 EXIT_CODES = "Exit code 1: a file cannot be shown, and a sentence says why. Exit code 2: wrong usage."
+
+
+def run(arguments: list[str] | None, child: Child) -> int:
+    """`python -m datasets.kspace`; its exit code."""
+    with Sandbox(child=child) as sandbox:
+        options = make_parser().parse_args(arguments)
+        wish = Wish(slices=options.slice, acceleration=options.acceleration, format="png")
+        try:
+            write_preview(sandbox.render(options.file, wish), options.out)
+        except (KSpaceError, SandboxError, OSError) as error:
+            sys.stderr.write(f"{explain(options.file, error)}\n")
+            return 1
+    return 0
 
 
 def make_parser() -> ArgumentParser:
@@ -38,12 +58,12 @@ def add_options(parser: ArgumentParser) -> None:
     )
 
 
-def explain(error: Exception) -> str:
-    """What is wrong, in a sentence; the system's own errors name the file that they are about."""
-    if isinstance(error, OSError) and error.strerror:
-        about = f" ({error.filename})" if error.filename else ""
-        return f"{error.strerror}{about}."
-    return str(error)
+def explain(source: Path | str, error: Exception) -> str:
+    """What is wrong with the source, in a line; the system's own errors may be about another file, which is named."""
+    if not (isinstance(error, OSError) and error.strerror):
+        return f"{source}: {error}"
+    elsewhere = error.filename is not None and str(error.filename) != str(source)
+    return f"{source}: {error.strerror}{f' ({error.filename})' if elsewhere else ''}."
 
 
 def _slice(text: str) -> int:

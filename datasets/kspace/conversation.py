@@ -1,16 +1,17 @@
 """One job of the child, as the parent holds it: the question, the child's questions for bytes, and the answer."""
 
 import os
+import signal
 import stat
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from datasets.kspace import errors
-from datasets.kspace.frames import LONGEST_READ, FrameError
-from datasets.kspace.process import Child, SandboxError
+from datasets.kspace.frames import LONGEST_READ, Channel, FrameError, HungUpError, LateError
+from datasets.kspace.process import MEMORY, Child
 
 # numpy and h5py are imported in a second or less; a machine that is swapping takes longer.
 START_SECONDS = 60.0
@@ -21,10 +22,14 @@ LONGEST_SENTENCE = 300
 READS_FACTOR, READS_MARGIN, READ_COST = 3, 64 << 20, 4096
 
 
+class SandboxError(RuntimeError):
+    """The sandbox itself does not work, whatever the file: the child does not start, or its code has a fault."""
+
+
 class Limits(NamedTuple):
     """What one file may use: bytes beyond those of Python, numpy and h5py; seconds; bytes of pictures."""
 
-    memory: int = 512 << 20
+    memory: int = MEMORY
     cpu_seconds: int = 120
     # Without the time that the parent's own file object takes: a slow bucket is not the file's fault.
     wall_seconds: float = 240
@@ -65,21 +70,19 @@ class Conversation:
         self.source = source
         self.limits = limits
         self.settled = False
-        self._channel = child.channel
-        self._failure: Exception | None = None
+        self._channel = Channel(child.socket)
         self._reads_left = READS_FACTOR * source.size + READS_MARGIN
 
     def hold(self, job: str, arguments: dict[str, Any]) -> tuple[Any, dict[str, bytes]]:
         """The child's answer, not yet believed, and the pictures by their names.
 
-        Raises what went wrong with the parent's own file object before anything that the child says of it."""
+        What the parent's own file object raises comes out as it is, after the child was told to stop."""
         try:
-            answer = self._hold(job, arguments)
-        except (errors.KSpaceError, SandboxError, FrameError, OSError, EOFError) as error:
-            raise self._failure or self._named(error) from None
-        if self._failure is not None:
-            raise self._failure
-        return answer
+            return self._hold(job, arguments)
+        except LateError:
+            raise self._timeout() from None
+        except HungUpError:
+            raise self._death(*self.child.ended()) from None
 
     def _hold(self, job: str, arguments: dict[str, Any]) -> tuple[Any, dict[str, bytes]]:
         self.child.jobs += 1
@@ -97,7 +100,7 @@ class Conversation:
             match header.get("type"):
                 case "done":
                     return self._done(header, length)
-                case "failed" | "fault" if not length:
+                case "failed" if not length:
                     raise self._failed(header)
                 case "ready" if not (length or self.child.ready):
                     self.child.ready = True
@@ -119,31 +122,35 @@ class Conversation:
             raise FrameError("bytes are asked for that the file does not have")
         if header["type"] == "expect":
             self._reads_left -= READ_COST
-            self._outside(lambda: getattr(file, "expect", _ignore)(offset, length))
+            with self._outside():
+                getattr(file, "expect", _ignore)(offset, length)
             return
         self._reads_left -= READ_COST + length
         if self._reads_left < 0 or length > LONGEST_READ:
             raise FrameError("more bytes are asked for than any reader needs")
-        content = self._outside(lambda: _read(file, offset, length))
-        if content is None:
-            self._channel.send({"type": "stop"})
-        else:
-            self._channel.send({"type": "data"}, content)
+        with self._outside():
+            content = _read(file, offset, length)
+        self._channel.send({"type": "data"}, content)
 
-    def _outside(self, call: Callable[[], Any]) -> Any:
-        """Call the parent's file object. What it raises is kept for the end, and nothing more is asked of it."""
-        if self._failure is not None:
-            return None
-        began = time.monotonic()
+    @contextmanager
+    def _outside(self) -> Iterator[None]:
+        """Around calls of the parent's file object: their time is not the child's, and their end may be the job's."""
+        began, read = time.monotonic(), False
         try:
-            return call()
-        except Exception as failure:  # noqa: BLE001 - whatever it is, it is raised again as it is
-            self._failure = failure
-            self._allow(STOP_SECONDS)
-            return None
+            yield
+            read = True
         finally:
-            if self._failure is None and self._channel.deadline is not None:
-                self._channel.deadline += time.monotonic() - began
+            self._channel.deadline = (self._channel.deadline or began) + time.monotonic() - began
+            if not read:
+                self._stop()
+
+    def _stop(self) -> None:
+        """Tell the child that there is no more to read, and hear it out; one that does not end is replaced."""
+        self._allow(STOP_SECONDS)
+        with suppress(FrameError, HungUpError, LateError):
+            self._channel.send({"type": "stop"})
+            header, _length = self._channel.receive()
+            self.settled = header == {"type": "stopped"}
 
     def _done(self, header: dict[str, Any], length: int) -> tuple[Any, dict[str, bytes]]:
         sizes = header.get("sizes")
@@ -160,26 +167,38 @@ class Conversation:
         if not isinstance(kind, str) or not isinstance(sentence, str):
             raise FrameError("an error has no name or no sentence")
         self.settled = header.get("last") is not True
-        if header["type"] == "fault":
-            return SandboxError(f"The reader has a fault: {tidy(kind)}: {tidy(sentence)}")
         return errors.by_name(kind, tidy(sentence))
 
-    def _named(self, error: Exception) -> Exception:
-        if isinstance(error, TimeoutError) and self.child.ready:
+    def _timeout(self) -> Exception:
+        if self.child.ready:
             return errors.ReaderTimeoutError(f"Reading took longer than {self.limits.wall_seconds:g} seconds.")
-        if isinstance(error, TimeoutError):
-            return SandboxError(f"The reader's process did not start within {START_SECONDS:g} seconds.")
-        if isinstance(error, FrameError):
-            return errors.ReaderDiedError(f"The process that read the file talked nonsense: {error}.")
-        if isinstance(error, EOFError | OSError):
-            return self.child.verdict()
-        return error
+        return SandboxError(f"The reader's process did not start within {START_SECONDS:g} seconds.")
+
+    def _death(self, status: int, words: str) -> Exception:
+        if not self.child.ready:
+            return SandboxError(f"The reader's process did not start (status {status}): {tidy(words)}")
+        if status == -signal.SIGXCPU:
+            return errors.ReaderTimeoutError("Reading took more of the processor than any honest file needs.")
+        if status < 0:
+            return errors.ReaderDiedError(f"The process that read the file was ended by {_signal(-status)}.")
+        if status == 1 and words.startswith("MemoryError"):
+            return errors.TooLargeError("Reading the file takes more memory than any honest file needs.")
+        if status == 1 and words:
+            return SandboxError(f"The reader has a fault: {tidy(words)}")
+        return errors.ReaderDiedError("The process that read the file came to its end.")
 
 
 def tidy(text: str) -> str:
     """A sentence from the child, for a page: one line without control characters, and not endless."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return line if len(line) <= LONGEST_SENTENCE else f"{line[: LONGEST_SENTENCE - 1]}…"
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _read(file: BinaryIO, offset: int, length: int) -> bytes:

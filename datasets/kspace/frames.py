@@ -7,6 +7,8 @@ import json
 import socket
 import struct
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 PREFIX = struct.Struct("!II")
@@ -18,9 +20,16 @@ class FrameError(Exception):
     """The other side sent what it should not."""
 
 
+class HungUpError(Exception):
+    """The other side is gone."""
+
+
+class LateError(Exception):
+    """The deadline has passed."""
+
+
 class Channel:
-    """One end. After `deadline`, a moment of time.monotonic, sending and receiving raise TimeoutError. EOFError: the
-    other side has hung up."""
+    """One end. Sending and receiving raise HungUpError, and LateError after `deadline`, a moment of time.monotonic."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -29,13 +38,13 @@ class Channel:
     def send(self, header: dict[str, Any], blob: bytes | memoryview = b"", descriptor: int | None = None) -> None:
         text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
         start = PREFIX.pack(len(text), len(blob)) + text
-        self._set_timeout()
-        if descriptor is not None:
-            start = start[socket.send_fds(self.sock, [start], [descriptor]) :]
-        self.sock.sendall(start)
+        with self._named_errors():
+            if descriptor is not None:
+                start = start[socket.send_fds(self.sock, [start], [descriptor]) :]
+            self.sock.sendall(start)
         if blob:
-            self._set_timeout()
-            self.sock.sendall(blob)
+            with self._named_errors():
+                self.sock.sendall(blob)
 
     def receive(self) -> tuple[dict[str, Any], int]:
         """The header of the next frame, and how many bytes are behind it; `fill` takes these."""
@@ -44,9 +53,10 @@ class Channel:
 
     def receive_with_descriptor(self) -> tuple[dict[str, Any], int, int | None]:
         """The same with the file descriptor that came along, if one did."""
-        start, descriptors, _flags, _address = socket.recv_fds(self.sock, PREFIX.size, 1)
+        with self._named_errors():
+            start, descriptors, _flags, _address = socket.recv_fds(self.sock, PREFIX.size, 1)
         if not start:
-            raise EOFError
+            raise HungUpError
         return self._receive(start + self.take(PREFIX.size - len(start)), descriptors)
 
     def _receive(self, start: bytes, descriptors: list[int]) -> tuple[dict[str, Any], int, int | None]:
@@ -64,10 +74,10 @@ class Channel:
     def fill(self, buffer: memoryview) -> None:
         """Receive exactly as many bytes as the buffer has."""
         while buffer:
-            self._set_timeout()
-            count = self.sock.recv_into(buffer)
+            with self._named_errors():
+                count = self.sock.recv_into(buffer)
             if not count:
-                raise EOFError
+                raise HungUpError
             buffer = buffer[count:]
 
     def take(self, length: int) -> bytes:
@@ -76,13 +86,19 @@ class Channel:
         self.fill(memoryview(buffer))
         return bytes(buffer)
 
-    def _set_timeout(self) -> None:
-        if self.deadline is None:
-            return
-        rest = self.deadline - time.monotonic()
-        if rest <= 0:
-            raise TimeoutError
-        self.sock.settimeout(rest)
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        if self.deadline is not None:
+            rest = self.deadline - time.monotonic()
+            if rest <= 0:
+                raise LateError
+            self.sock.settimeout(rest)
+        try:
+            yield
+        except TimeoutError:
+            raise LateError from None
+        except ConnectionError:
+            raise HungUpError from None
 
 
 def _refuse(name: str) -> None:

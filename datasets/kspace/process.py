@@ -1,23 +1,24 @@
-"""The child process of a sandbox: started with nothing of its parent's but one socket, and ended without a trace."""
+"""The child process of a sandbox: started with nothing of its parent's but one socket, and ended without a trace.
+
+Little is imported here, so that a command can start its child before it imports what it needs itself.
+"""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
 import weakref
 from collections.abc import Sequence
-from pathlib import Path
 
-from datasets.kspace.errors import KSpaceError, ReaderDiedError, ReaderTimeoutError
-from datasets.kspace.frames import Channel
-
-ROOT = Path(__file__).parents[2]
+# Not by pathlib, which takes as long to import as all else here.
+ROOT = __file__.removesuffix("/datasets/kspace/process.py")
+MEMORY = 512 << 20
+LONGEST_WORDS = 1 << 16
 # Neither the folder it starts in nor a user's own packages have a say in what is imported.
 COMMAND = (sys.executable, "-P", "-s", "-m", "datasets.kspace.child")
 # All that the child knows of its surroundings: no addresses of databases, no keys of buckets.
 ENVIRONMENT = {
-    "PYTHONPATH": str(ROOT),
+    "PYTHONPATH": ROOT,
     "PYTHONUTF8": "1",
     # HDF5 looks for filters to load in no folder, and locks no file that it only reads.
     "HDF5_PLUGIN_PRELOAD": "::",
@@ -27,32 +28,33 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     # Each arena of glibc maps 64 MB, which would count against the limit.
     "MALLOC_ARENA_MAX": "2",
+    # Pictures come and go; by its own rules glibc would give each one's memory back, and fresh pages cost more than the
+    # arithmetic that is done in them.
+    "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
 }
 INHERITED = ("LD_LIBRARY_PATH", "TZ")
-
-
-class SandboxError(RuntimeError):
-    """The sandbox itself does not work, whatever the file: the child does not start, or its code has a fault."""
 
 
 class Child:
     """One child process. Its stdin is a pipe that nobody writes to: its end tells the child that the parent is gone."""
 
-    def __init__(self, command: Sequence[str], *, memory: int) -> None:
+    def __init__(self, command: Sequence[str] = COMMAND, *, memory: int = MEMORY) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
                 [*command, str(theirs.fileno()), str(memory)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                # For its last words. What does not fit into the pipe is dropped: see the child.
+                stderr=subprocess.PIPE,
                 pass_fds=[theirs.fileno()],
                 cwd="/",
                 env=ENVIRONMENT | {name: os.environ[name] for name in INHERITED if name in os.environ},
                 # Ctrl-C in a terminal is for the parent alone.
                 start_new_session=True,
             )
-        self.channel = Channel(ours)
+        self.socket = ours
         self.pid = self._process.pid
         self.ready = False
         self.jobs = 0
@@ -64,34 +66,35 @@ class Child:
         """Whether it lives and is ours: a process forked from the parent has the object, but not the child."""
         return self._parent == os.getpid() and self.end.alive and self._process.poll() is None
 
-    def verdict(self) -> KSpaceError | SandboxError:
-        """Why it hung up; it has ended afterwards."""
+    def ended(self) -> tuple[int, str]:
+        """After it has hung up: its exit status, of a signal the negative number, and its last line of stderr."""
         try:
             status = self._process.wait(timeout=1)
         except subprocess.TimeoutExpired:
-            status = 0
+            # It closed its socket and stayed.
+            self._process.kill()
+            status = self._process.wait()
+        words = _last_words(self._process)
         self.end()
-        if not self.ready:
-            return SandboxError(f"The reader's process did not start (status {status}).")
-        if status == -signal.SIGXCPU:
-            return ReaderTimeoutError("Reading took more of the processor than any honest file needs.")
-        if status < 0:
-            return ReaderDiedError(f"The process that read the file was ended by {_name(-status)}.")
-        return ReaderDiedError("The process that read the file came to its end.")
+        return status, words.decode(errors="replace").strip().rpartition("\n")[2]
 
 
-def _name(number: int) -> str:
+def _last_words(process: subprocess.Popen[bytes]) -> bytes:
+    if process.stderr is None:
+        return b""
+    # Whatever else it started may hold the other end: that is not waited for.
+    os.set_blocking(process.stderr.fileno(), False)
     try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+        return os.read(process.stderr.fileno(), LONGEST_WORDS)
+    except BlockingIOError:
+        return b""
 
 
 def _end(process: subprocess.Popen[bytes], sock: socket.socket, parent: int) -> None:
     """It has nothing to put away, so it is killed; waiting for it leaves no zombie."""
-    sock.close()
-    if process.stdin is not None:
-        process.stdin.close()
+    for end in (sock, process.stdin, process.stderr):
+        if end is not None:
+            end.close()
     if os.getpid() == parent:
         process.kill()
         process.wait()

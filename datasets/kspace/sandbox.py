@@ -10,17 +10,17 @@ descriptor, any other file object is read here, on request. What it answers is n
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 
-from datasets.kspace.conversation import Conversation, Limits, opened
+from datasets.kspace import answers
+from datasets.kspace.conversation import Conversation, Limits, SandboxError, opened
 from datasets.kspace.errors import ReaderDiedError
 from datasets.kspace.frames import FrameError
-from datasets.kspace.process import COMMAND, Child, SandboxError
-
-if TYPE_CHECKING:
-    from datasets.kspace.report import Facts, Rendering, Wish
+from datasets.kspace.process import COMMAND, Child
+from datasets.kspace.report import Facts, Rendering, Wish
 
 __all__ = ["Limits", "Sandbox", "SandboxError"]
 Believed = TypeVar("Believed")
@@ -32,10 +32,13 @@ class Sandbox:
     Every way raises KSpaceError for what is wrong with the file, or with the child because of it; whatever the parent's
     own file object raises, as it is; SandboxError when the child cannot work at all."""
 
-    def __init__(self, limits: Limits | None = None, *, command: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self, limits: Limits | None = None, *, command: Sequence[str] = COMMAND, child: Child | None = None
+    ) -> None:
+        """`child`: one that was started before, when there was nothing else yet."""
         self.limits = limits or Limits()
         self._command = tuple(command)
-        self._child: Child | None = None
+        self._child = child
         self._lock = Lock()
 
     def start(self) -> None:
@@ -53,23 +56,14 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def describe(self, source: Path | BinaryIO) -> "Facts":
-        def facts(answer: Any, _contents: dict[str, bytes]) -> "Facts":
-            from datasets.kspace import answers  # noqa: PLC0415 - see render
+    def describe(self, source: Path | BinaryIO) -> Facts:
+        return self._run("describe", {}, source, lambda answer, _contents: answers.facts(answer))
 
-            return answers.facts(answer)
-
-        return self._run("describe", {}, source, facts)
-
-    def render(self, source: Path | BinaryIO, wish: "Wish") -> "Rendering":
-        def rendering(answer: Any, contents: dict[str, bytes]) -> "Rendering":
-            # With it come dataclasses and inspect, which must not delay the start of the child.
-            from datasets.kspace import answers  # noqa: PLC0415
-
-            return answers.rendering(answer, contents, wish)
-
-        asked = {"slices": wish.slices, "acceleration": wish.acceleration, "format": wish.format}
-        return self._run("render", {"wish": asked}, source, rendering)
+    def render(self, source: Path | BinaryIO, wish: Wish) -> Rendering:
+        arguments = {"wish": asdict(wish)}
+        return self._run(
+            "render", arguments, source, lambda answer, contents: answers.rendering(answer, contents, wish)
+        )
 
     def run(self, job: str, arguments: dict[str, Any], source: Path | BinaryIO) -> Any:
         """Another job of the child's table, and its answer as it is: JSON of a child that is not trusted."""

@@ -70,6 +70,18 @@ def test_shapes_of_the_scanners_give_the_picture_of_the_definition(shape: tuple[
     assert distance(Reconstructor(*shape, size).full(kspace), plain(kspace, size)) < 1e-5
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_volume_is_its_slices_one_by_one(threads: int) -> None:
+    kspace = noise(5, 3, 18, 13)
+
+    def read(number: int, coil: int, out: Complex) -> None:
+        np.copyto(out, kspace[number, coil])
+
+    pictures = Reconstructor(18, 13, (9, 13), threads=threads).volume(read, 5, 3)
+    assert pictures.dtype == np.float32
+    assert distance(pictures, np.stack([plain(part, (9, 13)) for part in kspace])) < 1e-5
+
+
 def test_next_slice_is_not_touched_by_the_one_before() -> None:
     first, second = noise(4, 16, 12, seed=1), noise(4, 16, 12, seed=2)
     reconstructor = Reconstructor(16, 12, (8, 8), np.arange(12) % 3 == 0)
@@ -152,3 +164,5 @@ def test_what_does_not_fit_is_refused() -> None:
         reconstructor.pair(noise(2, 8, 8))
     with pytest.raises(ValueError, match="at least one coil"):
         reconstructor.full(noise(0, 8, 8))
+    with pytest.raises(ValueError, match="at least one coil"):
+        reconstructor.volume(lambda _slice, _coil, _out: None, 2, 0)

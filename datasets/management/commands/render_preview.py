@@ -48,7 +48,7 @@ class Command(BaseCommand):
                 try:
                     render(sandbox, source, wish, folder)
                 except REFUSED as error:
-                    self.stderr.write(f"{source}: {explain(error)}")
+                    self.stderr.write(explain(source, error))
                     failed = True
         if failed:
             sys.exit(1)

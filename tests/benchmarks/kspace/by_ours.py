@@ -17,11 +17,7 @@ def picture(path: Path, number: int) -> NDArray[np.float32]:
 
 def pictures(path: Path) -> NDArray[np.float32]:
     with open_volume(path) as volume:
-        whole = np.empty((volume.facts.slices, *volume.size), np.float32)
-        reconstruct = reconstructor(volume).stream
-        for number, out in enumerate(whole):
-            np.copyto(out, reconstruct(partial(volume.read_coil, number), volume.facts.coils or 1))
-        return whole
+        return reconstructor(volume).volume(volume.read_coil, volume.facts.slices, volume.facts.coils or 1)
 
 
 def reconstructor(volume: VolumeFile) -> Reconstructor:
