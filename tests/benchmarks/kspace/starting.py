@@ -1,6 +1,5 @@
 """From the start of a process to its first thumbnail, written as PNG."""
 
-import importlib.util
 import subprocess
 import sys
 import time
@@ -26,12 +25,11 @@ class Start:
 
 
 def starts(path: Path, peers: list[Way]) -> list[Start]:
-    found = [Start(IMPORTS, [sys.executable, "-c", "import numpy, h5py"])]
-    if importlib.util.find_spec("datasets.kspace.__main__"):
-        found.append(Start(OURS, [sys.executable, "-m", "datasets.kspace", str(path), "--out", "{out}"]))
     module = "tests.benchmarks.kspace.thumbnail"
-    return found + [
-        Start(way.name, [way.python, "-m", module, way.module, str(path), f"{{out}}/{THUMBNAIL}"]) for way in peers
+    return [
+        Start(IMPORTS, [sys.executable, "-c", "import numpy, h5py"]),
+        Start(OURS, [sys.executable, "-m", "datasets.kspace", str(path), "--out", "{out}"]),
+        *(Start(way.name, [way.python, "-m", module, way.module, str(path), f"{{out}}/{THUMBNAIL}"]) for way in peers),
     ]
 
 
