@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.kspace.coils import Reconstructor
-from tests.benchmarks.kspace.reading import VolumeFile, open_volume
+from datasets.kspace.reader import VolumeFile, open_volume
 
 
 def picture(path: Path, number: int) -> NDArray[np.float32]:

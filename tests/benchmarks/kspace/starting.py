@@ -1,6 +1,5 @@
 """From the start of a process to its first thumbnail, written as PNG."""
 
-import importlib.util
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from portal.embedded.application import ROOT
 from tests.benchmarks.kspace.children import Way
 
 END_OF_PNG = b"IEND\xaeB`\x82"
+THUMBNAIL = "thumbnail.png"
 IMPORTS = "importing numpy and h5py alone"
 OURS = "python -m datasets.kspace"
 LOOK_EVERY = 0.001
@@ -18,19 +18,18 @@ LOOK_EVERY = 0.001
 
 @dataclass(frozen=True)
 class Start:
-    """A command; `{out}` in it becomes an empty folder, in which a picture is to appear."""
+    """A command; `{out}` in it becomes an empty folder, in which a thumbnail is to appear."""
 
     name: str
     command: list[str]
 
 
 def starts(path: Path, peers: list[Way]) -> list[Start]:
-    found = [Start(IMPORTS, [sys.executable, "-c", "import numpy, h5py"])]
-    if importlib.util.find_spec("datasets.kspace.__main__"):
-        found.append(Start(OURS, [sys.executable, "-m", "datasets.kspace", str(path), "--out", "{out}"]))
     module = "tests.benchmarks.kspace.thumbnail"
-    return found + [
-        Start(way.name, [way.python, "-m", module, way.module, str(path), "{out}/thumbnail.png"]) for way in peers
+    return [
+        Start(IMPORTS, [sys.executable, "-c", "import numpy, h5py"]),
+        Start(OURS, [sys.executable, "-m", "datasets.kspace", str(path), "--out", "{out}"]),
+        *(Start(way.name, [way.python, "-m", module, way.module, str(path), f"{{out}}/{THUMBNAIL}"]) for way in peers),
     ]
 
 
@@ -46,17 +45,18 @@ def measure(path: Path, peers: list[Way], rounds: int) -> dict[str, list[float]]
 
 
 def first_picture(start: Start, out: Path) -> float:
-    """Seconds until a PNG is whole, or until the process has ended where it makes none."""
+    """Seconds until the thumbnail is whole, or until the process has ended where it makes none."""
     out.mkdir()
+    thumbnail = out / THUMBNAIL
     command = [word.format(out=out) for word in start.command]
     began = time.perf_counter()
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     took = 0.0
     while process.poll() is None and not took:
         time.sleep(LOOK_EVERY)
-        if any(picture.read_bytes().endswith(END_OF_PNG) for picture in out.glob("*.png")):
+        if thumbnail.exists() and thumbnail.read_bytes().endswith(END_OF_PNG):
             took = time.perf_counter() - began
     took = took or time.perf_counter() - began
-    if process.wait() or (start.name != IMPORTS and not any(out.glob("*.png"))):
+    if process.wait() or (start.name != IMPORTS and not thumbnail.exists()):
         raise SystemExit(f"{start.name} made no picture; what is above says why.")
     return took

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from portal.embedded.application import ROOT
+from tests.benchmarks import from_bucket
 from tests.benchmarks.kspace import children, starting
 from tests.benchmarks.kspace.children import OURS, PEERS, READING, WAYS, Result, Way
 from tests.benchmarks.kspace.volume import SHAPE, write_volume
@@ -52,6 +53,7 @@ def show() -> None:
             show_task(promise, ways, children.measure(promise.task, path, ways, promise.rounds))
         print(LEGEND)
         show_starts(starting.measure(path, [way for way in ways if way.python == str(PEERS)], 7))
+        from_bucket.show(path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -99,10 +101,7 @@ def quotients(seconds: list[float], base: list[float]) -> list[float]:
 
 def show_starts(seconds: dict[str, list[float]]) -> None:
     print(f"\nA new process, to its first thumbnail as PNG\n{'':34}{'s':>7}{'of this':>9}{'promised':>18}")
-    ours = seconds.get(starting.OURS)
-    if ours is None:
-        print(f"{starting.OURS} is left out: there is no such command yet")
     for name, its in seconds.items():
-        ratio = f"{median(quotients(its, ours)):.2f}" if ours else ""
+        ratio = f"{median(quotients(its, seconds[starting.OURS])):.2f}"
         promised = "at least 0.5" if name == starting.IMPORTS else "" if name == starting.OURS else "at least 6"
         print(f"{name:34}{median(its):>7.2f}{ratio:>9}{promised:>18}")
