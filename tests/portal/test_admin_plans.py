@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 import pytest
@@ -18,6 +18,7 @@ from datasets.models import (
     AccessRequest,
     Archive,
     DailyUsage,
+    Dataset,
     DownloadLink,
     DownloadRecord,
     Preview,
@@ -54,6 +55,22 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def ask(signatures: list[Signature], dataset: Dataset, days: list[datetime]) -> None:
+    AccessRequest.objects.bulk_create(
+        AccessRequest(
+            user=signature.user,
+            dataset=dataset,
+            signature=signature,
+            purpose="p",
+            status="declined" if number % 300 == 0 else "pending" if number % 301 == 0 else "approved",
+            reason="r",
+            created_at=days[number],
+            decided_at=NOW,
+        )
+        for number, signature in enumerate(signatures)
+    )
+
+
 def fill() -> None:
     """Two thousand people, each with a signature, a request, a grant, a link, a download and a mail."""
     version = AgreementVersionFactory()
@@ -88,19 +105,7 @@ def fill() -> None:
         )
         for person, day in zip(people, days, strict=True)
     )
-    AccessRequest.objects.bulk_create(
-        AccessRequest(
-            user=signature.user,
-            dataset=dataset,
-            signature=signature,
-            purpose="p",
-            status="declined" if number % 300 == 0 else "pending" if number % 301 == 0 else "approved",
-            reason="r",
-            created_at=days[number],
-            decided_at=NOW,
-        )
-        for number, signature in enumerate(signatures)
-    )
+    ask(signatures, dataset, days)
     hand_out(people, release, archive)
     render(archive)
     # A dataset that hardly anybody has taken yet: its rows must not be looked for among all others.
