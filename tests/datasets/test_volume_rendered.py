@@ -25,7 +25,7 @@ LAYOUTS: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "multi-coil": (volumes.multicoil, ["k-space", "full", "4×"]),
     "single-coil": (volumes.singlecoil, ["k-space", "full", "4×"]),
     "test": (volumes.test_split, ["k-space", "as measured"]),
-    "averages": (volumes.prostate, ["stored"]),
+    "averages": (volumes.prostate, ["k-space", "stored"]),
     "radial": (volumes.breast, ["stored"]),
     "ismrmrd": (volumes.ismrmrd, ["k-space", "full", "4×"]),
 }
