@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from portal.embedded.application import ROOT
-from tests.benchmarks.kspace import children, starting
+from tests.benchmarks.kspace import children, from_bucket, starting
 from tests.benchmarks.kspace.children import OURS, PEERS, READING, WAYS, Result, Way
 from tests.benchmarks.kspace.volume import SHAPE, write_volume
 
@@ -52,6 +52,7 @@ def show() -> None:
             show_task(promise, ways, children.measure(promise.task, path, ways, promise.rounds))
         print(LEGEND)
         show_starts(starting.measure(path, [way for way in ways if way.python == str(PEERS)], 7))
+        from_bucket.show(path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

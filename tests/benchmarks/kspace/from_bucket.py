@@ -1,8 +1,7 @@
-"""Previews from the bucket, and what the sandbox adds: python -m tests.benchmarks.from_bucket [FILE]."""
+"""Previews from the bucket, and what the sandbox adds. Alone: `python -m tests.benchmarks.kspace.from_bucket`."""
 
 import io
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-import h5py
 import numpy as np
 
 from datasets.kspace import pictures
@@ -23,8 +21,8 @@ from portal.embedded import bucket as embedded
 from portal.embedded.stack import quiet
 from portal.embedded.state import choose_ports
 from portal.embedded.supervisor import Supervisor
+from tests.benchmarks.kspace.volume import write_volume
 
-SHAPE = (35, 15, 640, 368)
 NAME, KEY, SECRET = "bench", "volume.h5", "only-for-the-benchmark"
 MEGABYTE = 1e6
 ROUNDS = 5
@@ -32,17 +30,12 @@ MOST_REQUESTS, MOST_BYTES = 6, "1.05 × one slice + 1 MB"
 JOBS = 300
 
 
-def show(file: Path | None = None) -> None:
-    """`file`: a volume; without one, one of SHAPE is written."""
-    folder = Path(tempfile.mkdtemp(prefix="bucket-bench-"))
-    try:
-        path = file or written(folder / KEY)
-        show_sandbox(path)
-        with served(folder) as bucket:
-            bucket.upload(path, KEY)
-            show_bucket(bucket, folder, path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def show(path: Path) -> None:
+    """Of one volume."""
+    show_sandbox(path)
+    with tempfile.TemporaryDirectory(prefix="bucket-bench-") as name, served(Path(name)) as bucket:
+        bucket.upload(path, KEY)
+        show_bucket(bucket, Path(name), path)
 
 
 def show_bucket(bucket: Bucket, folder: Path, path: Path) -> None:
@@ -138,16 +131,12 @@ def served(folder: Path) -> Iterator[Bucket]:
         supervisor.stop()
 
 
-def written(path: Path) -> Path:
-    random = np.random.default_rng(1)
-    with h5py.File(path, "w") as file:
-        kspace = file.create_dataset("kspace", SHAPE, np.complex64)
-        for number in range(SHAPE[0]):
-            kspace[number] = random.standard_normal((*SHAPE[1:], 2), np.float32).view(np.complex64)[..., 0]
-        file.create_dataset("reconstruction_rss", data=random.random((SHAPE[0], 320, 320), np.float32))
-        file.attrs["acquisition"] = "CORPD_FBK"
-    return path
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="bucket-bench-") as name:
+        path = Path(name) / KEY
+        write_volume(path)
+        show(path)
 
 
 if __name__ == "__main__":
-    show(*map(Path, sys.argv[1:2]))
+    main()
