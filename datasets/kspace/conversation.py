@@ -1,6 +1,7 @@
 """One job of the child, as the parent holds it: the question, the child's questions for bytes, and the answer."""
 
 import os
+import re
 import signal
 import stat
 import time
@@ -18,6 +19,7 @@ START_SECONDS = 60.0
 # When the parent's own file failed, the child is told so and has this long to stop.
 STOP_SECONDS = 5.0
 LONGEST_SENTENCE = 300
+PLACE = re.compile(r'File "[^"\n]*?([\w.]{1,60})", line (\d{1,6})')
 # An honest reader reads what is in the file once or twice. Every question costs, however little it asks for.
 READS_FACTOR, READS_MARGIN, READ_COST = 3, 64 << 20, 4096
 
@@ -176,15 +178,15 @@ class Conversation:
 
     def _death(self, status: int, words: str) -> Exception:
         if not self.child.ready:
-            return SandboxError(f"The reader's process did not start (status {status}): {tidy(words)}")
+            return SandboxError(f"The reader's process did not start (status {status}): {last_line(words)}")
         if status == -signal.SIGXCPU:
             return errors.ReaderTimeoutError("Reading took more of the processor than any honest file needs.")
         if status < 0:
             return errors.ReaderDiedError(f"The process that read the file was ended by {_signal(-status)}.")
-        if status == 1 and words.startswith("MemoryError"):
+        if status == 1 and last_line(words).startswith("MemoryError"):
             return errors.TooLargeError("Reading the file takes more memory than any honest file needs.")
         if status == 1 and words:
-            return SandboxError(f"The reader has a fault: {tidy(words)}")
+            return SandboxError(f"The reader has a fault: {last_line(words)}")
         return errors.ReaderDiedError("The process that read the file came to its end.")
 
 
@@ -192,6 +194,13 @@ def tidy(text: str) -> str:
     """A sentence from the child, for a page: one line without control characters, and not endless."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return line if len(line) <= LONGEST_SENTENCE else f"{line[: LONGEST_SENTENCE - 1]}…"
+
+
+def last_line(words: str) -> str:
+    """Of a traceback: the error, and where it was raised."""
+    places = PLACE.findall(words)
+    place = " ({}, line {})".format(*places[-1]) if places else ""
+    return tidy(words.rpartition("\n")[2]) + place
 
 
 def _signal(number: int) -> str:

@@ -240,7 +240,10 @@ class DataSet:
             self.handle.chunk_iter(chunks.append)
         size, held = self.file.source.size, sum(chunk.size for chunk in chunks)
         if held > size or any(
-            chunk.chunk_offset[0] >= self.shape[0] or chunk.byte_offset + chunk.size > size for chunk in chunks
+            chunk.chunk_offset[0] >= self.shape[0]
+            or chunk.byte_offset + chunk.size > size
+            or chunk.size < self.item_size
+            for chunk in chunks
         ):
             raise NotAVolumeError(f"The file is damaged: {self.name} cannot be read.")
         return [(chunk.chunk_offset[0], chunk.byte_offset, chunk.size) for chunk in chunks]

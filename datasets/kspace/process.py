@@ -67,7 +67,7 @@ class Child:
         return self._parent == os.getpid() and self.end.alive and self._process.poll() is None
 
     def ended(self) -> tuple[int, str]:
-        """After it has hung up: its exit status, of a signal the negative number, and its last line of stderr."""
+        """After it has hung up: its exit status, of a signal the negative number, and what it wrote to stderr."""
         try:
             status = self._process.wait(timeout=1)
         except subprocess.TimeoutExpired:
@@ -76,7 +76,7 @@ class Child:
             status = self._process.wait()
         words = _last_words(self._process)
         self.end()
-        return status, words.decode(errors="replace").strip().rpartition("\n")[2]
+        return status, words.decode(errors="replace").strip()
 
 
 def _last_words(process: subprocess.Popen[bytes]) -> bytes:

@@ -4,6 +4,8 @@ import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,9 +13,12 @@ from django.conf import settings as django_settings
 from pytest_django import Settings
 
 from datasets.exceptions import BucketDown, ObjectChanged, ObjectMissing
+from datasets.kspace.report import Wish
+from datasets.kspace.sandbox import Sandbox
 from datasets.storage import bucket
 from datasets.storage.ranges import BLOCK, HEAD, TAIL, Answer, RangeFile
 from tests.flows.faults import Fault, FaultyBucket, Plan, page
+from tests.kspace import volumes
 
 MEGABYTE = 1 << 20
 CONTENT = random.Random(4).randbytes(6 * MEGABYTE + 77)  # noqa: S311 - the same each time
@@ -204,3 +209,21 @@ class TestBrokenConnections:
         settings.BUCKET_ENDPOINT_URL = "http://127.0.0.1:9"
         with pytest.raises(BucketDown):
             bucket().open(KEY)
+
+
+class TestPreviews:
+    @pytest.mark.parametrize(
+        "storage", [{}, {"chunks": (1, 1, 320, 184), "compression": "gzip", "compression_opts": 1}]
+    )
+    def test_one_slice_of_a_volume_takes_few_requests_and_little_more_than_its_bytes(
+        self, tmp_path: Path, storage: dict[str, Any]
+    ) -> None:
+        values = volumes.kspace(slices=4, coils=15, readout=320, phase=184)
+        path = volumes.multicoil(tmp_path / "volume.h5", values, size=(160, 160), **storage)
+        bucket().upload(path, KEY)
+        with Sandbox() as sandbox, bucket().open(KEY) as file:
+            far = sandbox.render(file, Wish())
+            near = sandbox.render(path, Wish())
+        assert far.contents == near.contents
+        assert file.requests <= (6 if not storage else 12)
+        assert file.bytes_fetched <= 1.05 * values[0].nbytes + MEGABYTE

@@ -38,7 +38,7 @@ class Tally:
     seconds: float = 0
 
 
-def fuzz(cases: int, seed: int, *, keep: Path | None = None) -> Tally:
+def fuzz(cases: int, seed: int, *, first: int = 0, keep: Path | None = None) -> Tally:
     """Case n of a seed is the same each time. `keep`: where files that something unexpected came of are put."""
     tally = Tally()
     began = time.monotonic()
@@ -46,7 +46,7 @@ def fuzz(cases: int, seed: int, *, keep: Path | None = None) -> Tally:
         folder = Path(name)
         originals = seeds(folder)
         memory = files = 0
-        for number in range(cases):
+        for number in range(first, first + cases):
             chance = Random(f"{seed}-{number}")  # noqa: S311 - the same each time
             layout = chance.choice(sorted(originals))
             content = mutate(originals[layout], chance)
@@ -58,7 +58,7 @@ def fuzz(cases: int, seed: int, *, keep: Path | None = None) -> Tally:
                     tally.unexpected.append(f"case {number} ({layout}), {job}: {outcome}")
                     if keep:
                         (keep / f"{seed}-{number}.h5").write_bytes(content)
-            if number == min(cases // 4, 200):
+            if number == first + min(cases // 4, 200):
                 memory, files = resident(), open_files()
         if resident() > memory + MOST_GROWTH or open_files() > files:
             tally.unexpected.append(
@@ -107,9 +107,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.kspace.fuzz", description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first case (default: 0)")
     parser.add_argument("--keep", type=Path, help="a folder for files that something unexpected came of")
     options = parser.parse_args()
-    tally = fuzz(options.cases, options.seed, keep=options.keep)
+    tally = fuzz(options.cases, options.seed, first=options.first, keep=options.keep)
     show(tally)
     sys.exit(bool(tally.unexpected))
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from portal.embedded.application import ROOT
-from tests.benchmarks import from_bucket
-from tests.benchmarks.kspace import children, starting
+from tests.benchmarks.kspace import children, from_bucket, starting
 from tests.benchmarks.kspace.children import OURS, PEERS, READING, WAYS, Result, Way
 from tests.benchmarks.kspace.volume import SHAPE, write_volume
 
