@@ -9,7 +9,7 @@ from types import NoneType, UnionType
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from datasets.kspace.frames import FrameError
-from datasets.kspace.report import Facts, PictureReport, Rendering, Report, Wish
+from datasets.kspace.report import LONGEST_AXIS, Facts, PictureReport, Rendering, Report, Wish
 
 LARGEST_NUMBER = 2**53
 LONGEST_TEXT = 1000
@@ -20,19 +20,28 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def facts(answer: Any) -> Facts:
     """FrameError: this is not what a reader answers."""
-    return cast(Facts, build(Facts, answer))
+    built = cast(Facts, build(Facts, answer))
+    _check_facts(built)
+    return built
 
 
 def rendering(answer: Any, contents: dict[str, bytes], wish: Wish) -> Rendering:
     """The same. Each picture of the report has its bytes, these begin as the wished format does, and no bytes are of
     no picture."""
     report = cast(Report, build(Report, answer))
+    _check_facts(report.facts)
     names = [picture.name for picture in report.pictures]
     if len(set(names)) != len(names) or set(names) != set(contents):
         raise FrameError("the pictures are not those of the report")
     for picture in report.pictures:
         _check_picture(picture, contents[picture.name], wish.format)
     return Rendering(report, contents)
+
+
+def _check_facts(facts: Facts) -> None:
+    """Pages draw a line for each column."""
+    if facts.phase is not None and not 0 < facts.phase <= LONGEST_AXIS:
+        raise FrameError("k-space has more columns than there are, or less")
 
 
 def _check_picture(picture: PictureReport, content: bytes, wished: str) -> None:

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from datasets.kspace.errors import BadValuesError, SliceMissingError, TooLargeError, UnsupportedLayoutError
 from datasets.kspace.hdf5 import DataSet
-from datasets.kspace.wording import amount, shape_text
+from datasets.kspace.report import LONGEST_AXIS
+from datasets.kspace.wording import amount, shape_text, slice_text
 
 Picture = NDArray[np.float32]
 KSpace = NDArray[np.complex64]
@@ -91,6 +92,10 @@ def check_extent(name: str, slices: int, coils: int, readout: int, phase: int) -
     size = coils * readout * phase * 8
     if size > LARGEST_SLICE:
         raise TooLargeError(f"One slice of {name} has {amount(size)}; at most {amount(LARGEST_SLICE)} are read.")
+    if max(readout, phase) > LONGEST_AXIS:
+        raise TooLargeError(
+            f"{name} has {readout:,} readout samples and {phase:,} phase columns; at most {LONGEST_AXIS:,} are read."
+        )
     if slices > MOST_SLICES or coils > MOST_COILS:
         raise TooLargeError(
             f"{name} has {slices:,} slices and {coils:,} coils; at most {MOST_SLICES:,} and {MOST_COILS:,} are read."
@@ -99,7 +104,7 @@ def check_extent(name: str, slices: int, coils: int, readout: int, phase: int) -
 
 def check_number(number: int, slices: int) -> None:
     if not 0 <= number < slices:
-        raise SliceMissingError(f"The volume has the slices 0 to {slices - 1}, but not {number}.")
+        raise SliceMissingError(f"There is no {slice_text(number)}: the volume has {slices}.")
 
 
 def check_finite(values: NDArray, number: int, name: str) -> None:
@@ -109,4 +114,5 @@ def check_finite(values: NDArray, number: int, name: str) -> None:
         square = np.dot(flat, flat)
     # Finite only if all are. It may overflow though, so then look closely.
     if not np.isfinite(square) and not np.isfinite(flat).all():
-        raise BadValuesError(f"Slice {number} of {name} has values that are not numbers, or infinite.")
+        where = slice_text(number).capitalize()
+        raise BadValuesError(f"{where} of {name} has values that are not numbers, or infinite.")

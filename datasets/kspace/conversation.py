@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 from datasets.kspace import errors
 from datasets.kspace.frames import LONGEST_READ, Channel, FrameError, HungUpError, LateError
 from datasets.kspace.process import MEMORY, Child
+from datasets.kspace.wording import one_line
 
 # numpy and h5py are imported in a second or less; a machine that is swapping takes longer.
 START_SECONDS = 60.0
@@ -192,7 +193,7 @@ class Conversation:
 
 def tidy(text: str) -> str:
     """A sentence from the child, for a page: one line without control characters, and not endless."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    line = one_line(text)
     return line if len(line) <= LONGEST_SENTENCE else f"{line[: LONGEST_SENTENCE - 1]}…"
 
 

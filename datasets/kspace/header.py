@@ -4,17 +4,18 @@ No document type, hence no entities; no more than a MiB, 40 elements deep. Expat
 encoding the text is, so that nothing can be hidden from a search for words.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Self
 from xml.parsers import expat
 
 from datasets.kspace.errors import HeaderError, KSpaceError, UnsafeFileError
+from datasets.kspace.report import LONGEST_AXIS
+from datasets.kspace.wording import one_line
 
 LONGEST = 1 << 20
 DEEPEST = 40
 LONGEST_VALUE = 200
-LARGEST_MATRIX = 1 << 16
+LARGEST_MEASURE = 1e9
 Matrix = tuple[int, int, int]
 
 
@@ -56,7 +57,7 @@ class Header:
             centre=_count(values, f"{limits}/center", least=0),
             maximum=_count(values, f"{limits}/maximum", least=0),
             trajectory=values.get("encoding/trajectory", ""),
-            protocol=values.get("measurementInformation/protocolName", ""),
+            protocol=one_line(values.get("measurementInformation/protocolName", "")),
             field_strength=_measure(values, "acquisitionSystemInformation/systemFieldStrength_T"),
             slice_mm=_measure(values, "encoding/reconSpace/fieldOfView_mm/z"),
             repetition_ms=_measure(values, "sequenceParameters/TR"),
@@ -131,15 +132,16 @@ def _count(values: dict[str, str], path: str, *, least: int) -> int | None:
     text = values.get(path)
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= LARGEST_MATRIX):
-        raise HeaderError(f"The XML header gives {text!r} as {path}, not a number from {least} to {LARGEST_MATRIX:,}.")
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= LONGEST_AXIS):
+        raise HeaderError(f"The XML header gives {text!r} as {path}, not a number from {least} to {LONGEST_AXIS:,}.")
     return int(text)
 
 
 def _measure(values: dict[str, str], path: str) -> float | None:
-    """What was set on the scanner. Converters write 0 or words where they do not know, which is unknown here too."""
+    """What was set on the scanner. Converters write 0 or words where they do not know, which is unknown here too; and
+    nothing that was ever set is as large as LARGEST_MEASURE."""
     try:
         value = float(values.get(path, ""))
     except ValueError:
         return None
-    return value if math.isfinite(value) and value > 0 else None
+    return value if 0 < value < LARGEST_MEASURE else None

@@ -108,9 +108,9 @@ class Lines:
         """The readout's first sample, and the samples (coil, sample)."""
         head, row = self.heads[index], np.empty((), LINE)
         self.data.read((int(self.rows[index]),), row)
-        values = row["data"].item()
+        values, where = row["data"].item(), f"Acquisition {self.rows[index]} (counted from 0)"
         if values is None or len(values) != 2 * self.coils * self.samples:
-            raise NotAVolumeError(f"Acquisition {self.rows[index]} has other samples than its head says.")
+            raise NotAVolumeError(f"{where} has other samples than its head says.")
         line = np.ascontiguousarray(values, np.float32).view(np.complex64).reshape(self.coils, self.samples)
         if head["flags"] & REVERSE:
             line = line[:, ::-1]
@@ -119,7 +119,7 @@ class Lines:
         first = self.readout // 2 - int(head["center_sample"]) if self.samples < self.readout else 0
         first, stop = first + before, first + self.samples - after
         if not 0 <= first < stop <= self.readout:
-            raise HeaderError(f"Acquisition {self.rows[index]} lies outside the readout of {self.readout} samples.")
+            raise HeaderError(f"{where} lies outside the readout of {self.readout} samples.")
         return first, line[:, before : self.samples - after]
 
 

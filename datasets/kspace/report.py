@@ -4,6 +4,9 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
+LONGEST_AXIS = 1 << 16
+"""samples of a readout, or phase columns: far more than any scan has, and few enough to be drawn one by one"""
+
 
 class Layout(StrEnum):
     MULTI_COIL = "multi-coil"

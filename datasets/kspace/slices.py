@@ -8,24 +8,26 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.kspace.arrays import check_number
 from datasets.kspace.coils import Reconstructor
 from datasets.kspace.display import CoilSum, Field, show_kspace
-from datasets.kspace.errors import BadValuesError, SliceMissingError, UnsupportedLayoutError
+from datasets.kspace.errors import BadValuesError, UnsupportedLayoutError
 from datasets.kspace.images import Encoded, encode
 from datasets.kspace.masks import CENTRE_SHARE, centre_columns, equispaced_mask
 from datasets.kspace.reader import VolumeFile
 from datasets.kspace.report import Facts, Layout, Wish
+from datasets.kspace.wording import slice_text
 
 # The full and the undersampled pictures of a volume are held until its window and its largest value are known.
 HELD_BYTES = 64 << 20
+# Four pictures of each, and a report that names them all in far less than a frame's header may have.
+MOST_SHOWN = 500
 # fastMRI's 0.08 at 4× and 0.04 at 8× both are this divided by the acceleration; so are others here.
 CENTRE_OVER_ACCELERATION = 0.32
 STORED_TOLERANCE = 1e-3
 THREADS = 2
 # Of one coil. A float32 ends at 3e38, and the sum over all coils, of which there are 1,024 at most, must fit in it.
 MOST_ENERGY = 1e35
-# A sentence is read by a person: of many slices it names so many.
-NAMED = 10
 WHY_STORED = {
     Layout.AVERAGES: "Its k-space has several averages, the first is shown; the picture is the stored reconstruction.",
     Layout.RADIAL: "Its k-space is radial; the picture is the reconstruction stored in the file.",
@@ -73,31 +75,31 @@ def read_slices(volume: VolumeFile, wish: Wish) -> Slices:
 
 
 def choose_slices(count: int, size: tuple[int, int], wanted: int | str | None) -> list[int]:
-    """The numbers of the slices to read, from 0. Of a volume too large to hold, some at even distances, the middle one
-    among them. Raises SliceMissingError."""
+    """The numbers of the slices to read, from 0. Of a volume too large to hold, or of more slices than a page can show,
+    some at even distances, the middle one among them. Raises SliceMissingError."""
     middle = count // 2
     if wanted is None:
         return [middle]
     if wanted == "all":
-        step = max(1, math.ceil(count * 2 * 4 * math.prod(size) / HELD_BYTES))
+        too_large, too_many = count * 2 * 4 * math.prod(size) / HELD_BYTES, count / MOST_SHOWN
+        step = max(1, math.ceil(too_large), math.ceil(too_many))
         return list(range(middle % step, count, step))
     if not isinstance(wanted, int):
         raise ValueError(f"Slices are None, all or a number, not {wanted!r}.")
-    if not 0 <= wanted < count:
-        raise SliceMissingError(f"There is no slice {wanted}: the volume has {count}, counted from 0.")
+    check_number(wanted, count)
     return [wanted]
 
 
 def why_not_undersampled(facts: Facts, acceleration: int) -> str:
     """A sentence where there can be no undersampled picture; else empty."""
     phase = facts.phase or 0
-    if facts.measured is not None:
+    if facts.measured is not None and len(facts.measured) < phase:
         return (
             f"Only {len(facts.measured)} of its {phase} columns were measured: the picture is made of these, and there "
             "is no full one to compare an undersampled one with."
         )
     if phase <= acceleration:
-        return f"Its k-space has {phase} columns, too few to leave most of them out."
+        return f"Its k-space has {phase} column{'s' * (phase != 1)}, too few to leave most of them out."
     return ""
 
 
@@ -169,7 +171,8 @@ class Scanned:
             self._volume.read_coil(number, coil, out)
             # The reconstructor deals out coils to its threads in turn, so each has a lane.
             if not self._sum.add(coil % THREADS, out) < MOST_ENERGY:
-                raise BadValuesError(f"Slice {number} (from 0) of kspace has values too large to be k-space.")
+                where = slice_text(number).capitalize()
+                raise BadValuesError(f"{where} of kspace has values too large to be k-space.")
 
         return read
 
@@ -197,13 +200,7 @@ def like_stored(picture: Field, stored: Field | None) -> bool:
 
 def oddities(slices: Slices) -> Iterator[str]:
     if slices.empty:
-        yield f"All values are zero in {_named(slices.empty)}."
+        yield f"All values are zero in {slice_text(*slices.empty)}."
     if slices.unlike_stored:
-        named = _named(slices.unlike_stored)
-        yield f"The reconstruction stored in the file is another than that of its k-space in {named}."
-
-
-def _named(numbers: list[int]) -> str:
-    first = ", ".join(map(str, numbers[:NAMED]))
-    more = f" and {len(numbers) - NAMED} more" if len(numbers) > NAMED else ""
-    return f"{'slice' if len(numbers) == 1 else 'slices'} {first}{more}, counted from 0"
+        where = slice_text(*slices.unlike_stored)
+        yield f"The reconstruction stored in the file is another than that of its k-space in {where}."

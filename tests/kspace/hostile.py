@@ -126,6 +126,8 @@ NONSENSE: dict[str, Callable[[Channel], None]] = {
         json.dumps({"type": "done", "answer": REPORT, "sizes": {}}).replace("0.5", "1e400").encode()
     ),
     "an endless number": facts(slices=10**30),
+    "columns as the sand of the sea": facts(phase=2**50),
+    "columns below nothing": facts(phase=-1),
     "control characters": facts(acquisition="AX\x00T2"),
     "an endless name": facts(acquisition="A" * 5000),
     "a note that is none": report(notes=[{}]),

@@ -51,7 +51,12 @@ def test_unknown_is_none() -> None:
     assert Header().acquired(368) is None
 
 
-@pytest.mark.parametrize("text", ["0", "unknown", "nan", "inf", "-3", "1e999", ""])
+def test_protocol_is_one_line_that_can_be_printed() -> None:
+    name = "<protocolName>T2\n\taxial\u00ad\u202e </protocolName>"
+    assert Header.parse(around(f"<measurementInformation>{name}</measurementInformation>")).protocol == "T2 axial"
+
+
+@pytest.mark.parametrize("text", ["0", "unknown", "nan", "inf", "-3", "1e999", "1e300", ""])
 def test_what_was_set_is_unknown_where_the_converter_did_not_know(text: str) -> None:
     found = Header.parse(around(f"<sequenceParameters><TR>{text}</TR></sequenceParameters>"))
     assert found.repetition_ms is None

@@ -147,7 +147,7 @@ def fewer_fields(rows: Rows) -> Rows:
         (set_head("active_channels", 0), UnsupportedLayoutError, "no coils"),
         (set_head("number_of_samples", 60), NotAVolumeError, "other samples"),
         (set_head("discard_pre", 64), HeaderError, "outside the readout"),
-        (infinite, BadValuesError, "Slice 1 of kspace"),
+        (infinite, BadValuesError, r"^Slice 1 \(counted from 0\) of kspace"),
         (short_line, NotAVolumeError, "other samples"),
         (retyped("flags", "<f8"), UnsupportedLayoutError, "no flags, or none that is a whole number"),
         (retyped("center_sample", "<u2", (2,)), UnsupportedLayoutError, "no center_sample"),

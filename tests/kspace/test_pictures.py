@@ -14,6 +14,7 @@ from datasets.kspace import slices as slices_module
 from datasets.kspace.errors import BadValuesError, SliceMissingError
 from datasets.kspace.pictures import render
 from datasets.kspace.report import Facts, Kind, Layout, Rendering, Report, Wish
+from datasets.kspace.sandbox import Sandbox
 from datasets.kspace.slices import choose_slices, plan_undersampling
 from tests.kspace import volumes
 
@@ -181,7 +182,7 @@ def test_stored_reconstruction_that_is_not_of_this_kspace_is_told(tmp_path: Path
         opened["reconstruction_rss"][2] *= 1.01
     report = render(file, Wish(slices="all")).report
     assert report.notes == (
-        "The reconstruction stored in the file is another than that of its k-space in slice 2, counted from 0.",
+        "The reconstruction stored in the file is another than that of its k-space in slice 2 (counted from 0).",
     )
     assert render(file, Wish(slices=1)).report.notes == ()
 
@@ -193,7 +194,7 @@ def test_empty_slice_is_black_with_a_note(tmp_path: Path) -> None:
     assert pixels(rendering, "000-reconstruction.png").max() == 0
     assert pixels(rendering, "000-kspace.png").max() == 0
     assert pixels(rendering, "001-reconstruction.png").max() == 255
-    assert rendering.report.notes == ("All values are zero in slice 0, counted from 0.",)
+    assert rendering.report.notes == ("All values are zero in slice 0 (counted from 0).",)
     scores = rendering.report.slices[0].scores
     assert scores is not None
     assert scores.nmse is None
@@ -205,7 +206,7 @@ def test_empty_volume_is_black_and_has_no_scores(tmp_path: Path) -> None:
         volumes.multicoil(tmp_path / "volume.h5", values, stored=False), Wish(slices="all", format="png")
     )
     assert pixels(rendering, "thumbnail.png").max() == 0
-    assert rendering.report.notes[0].endswith("0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more, counted from 0.")
+    assert rendering.report.notes[0].endswith("0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more (counted from 0).")
     assert rendering.report.volume is not None
     assert (rendering.report.volume.nmse, rendering.report.volume.psnr, rendering.report.volume.ssim) == (None,) * 3
 
@@ -230,7 +231,7 @@ def test_tiny_matrix_is_shown_though_it_has_too_few_columns_to_undersample(tmp_p
     values = volumes.kspace(slices=1, coils=1, readout=2, phase=1)
     rendering = render(volumes.multicoil(tmp_path / "volume.h5", values, size=(1, 1)), Wish())
     assert kinds(rendering) == [Kind.KSPACE, Kind.RECONSTRUCTION]
-    assert rendering.report.notes == ("Its k-space has 1 columns, too few to leave most of them out.",)
+    assert rendering.report.notes == ("Its k-space has 1 column, too few to leave most of them out.",)
 
 
 def test_pictures_too_small_for_similarity_have_the_other_scores(tmp_path: Path) -> None:
@@ -248,6 +249,23 @@ def test_of_a_volume_too_large_to_hold_slices_at_even_distances_are_shown(
     report = render(volume, Wish(slices="all")).report
     assert [row.number for row in report.slices] == [1]
     assert report.notes == ("Of its 3 slices, 1 at even distances are shown.",)
+
+
+def test_of_very_many_small_slices_as_many_are_shown_as_a_report_and_a_page_can_hold(tmp_path: Path) -> None:
+    values = volumes.kspace(slices=1, coils=1, readout=8, phase=8).repeat(2_041, axis=0)
+    file = volumes.multicoil(tmp_path / "volume.h5", values, size=(8, 8), stored=False)
+    with Sandbox() as sandbox:
+        report = sandbox.render(file, Wish(slices="all")).report
+    assert len(report.slices) == 409
+    assert report.notes == ("Of its 2041 slices, 409 at even distances are shown.",)
+
+
+def test_file_whose_mask_leaves_nothing_out_is_undersampled_as_one_without_a_mask(volume: Path) -> None:
+    with h5py.File(volume, "r+") as opened:
+        opened["mask"] = np.ones(48, bool)
+    report = render(volume, Wish()).report
+    assert report.notes == ()
+    assert report.columns is not None
 
 
 @pytest.mark.parametrize("count", [1, 2, 16, 35, 50, 300, 1001])

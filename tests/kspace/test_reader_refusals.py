@@ -279,10 +279,10 @@ def values(value: complex, key: str = "kspace") -> Callable[[h5py.File], None]:
         (attribute("a\x1b[31m"), UnsupportedLayoutError, "at most 100 letters"),
         (attribute(h5py.Empty("S9")), UnsupportedLayoutError, "acquisition is not a text"),
         (reference_attribute, UnsupportedLayoutError, "acquisition is not a text"),
-        (values(complex("nan")), BadValuesError, "Slice 1 of kspace"),
-        (values(complex("inf")), BadValuesError, "Slice 1 of kspace"),
-        (values(complex(0, float("-inf"))), BadValuesError, "Slice 1 of kspace"),
-        (values(float("nan"), "reconstruction_rss"), BadValuesError, "Slice 1 of reconstruction_rss"),
+        (values(complex("nan")), BadValuesError, "Slice 1 (counted from 0) of kspace"),
+        (values(complex("inf")), BadValuesError, "Slice 1 (counted from 0) of kspace"),
+        (values(complex(0, float("-inf"))), BadValuesError, "Slice 1 (counted from 0) of kspace"),
+        (values(float("nan"), "reconstruction_rss"), BadValuesError, "Slice 1 (counted from 0) of reconstruction_rss"),
     ],
 )  # fmt: skip
 def test_file_of_a_wrong_build_says_what_was_found(
