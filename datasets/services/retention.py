@@ -90,8 +90,8 @@ RULES = [
     Rule(
         models=("datasets.Preview",),
         what="Pictures of scans that were made anew, or whose scan is gone",
-        why="So that a page which is open shows them to its end; nothing in them is about you",
-        seen_by="Who may see the scan's new pictures: nobody else ever could",
+        why="So that none is deleted that is just being kept for a scan; nothing in them is about you",
+        seen_by="Nobody: they have no address any more",
         how_long="{days} day, then they are deleted",
         days=lambda: REPLACED_DAYS,
         forget=forget_pictures,

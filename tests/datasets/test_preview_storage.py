@@ -10,7 +10,7 @@ from django.core.files.storage import storages
 from django.utils import timezone
 
 from datasets.exceptions import BucketDown, ObjectMissing
-from datasets.storage import bucket, preview_bucket
+from datasets.storage import Bucket, bucket, preview_bucket
 from datasets.storage.previews import PreviewStorage
 
 NAME = "0123456789abcdef0123/thumbnail.webp"
@@ -44,6 +44,15 @@ def test_folders_and_what_is_in_them_are_listed_with_their_age(storage: PreviewS
     assert all(abs(timezone.now() - moment) < timedelta(minutes=5) for moment in storage.written(folder).values())
     storage.delete_many(list(storage.written(folder)))
     assert storage.folders() == ["f" * 20]
+
+
+def test_many_pictures_are_deleted_in_as_many_requests_as_they_need(
+    storage: PreviewStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleted: list[int] = []
+    monkeypatch.setattr(Bucket, "delete", lambda _self, *keys: deleted.append(len(keys)))
+    storage.delete_many([f"{number}.webp" for number in range(2_002)])
+    assert deleted == [1_000, 1_000, 2]
 
 
 def test_what_is_not_there_is_said_and_deleting_it_is_no_error(storage: PreviewStorage) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from unittest import mock
 
@@ -23,6 +24,7 @@ from datasets.services.previews import rendering as rendering_module
 from datasets.services.previews.rendering import Renderer
 from datasets.services.previews.sources import spool
 from datasets.storage import Bucket, bucket, preview_bucket
+from datasets.storage.previews import PreviewStorage
 from datasets.storage.ranges import RangeFile
 from datasets.tasks import render_previews
 from tests.archives import PICTURES, Painter, stored
@@ -346,6 +348,13 @@ class TestTask:
         assert standing_of(Preview).is_late
 
 
+def _rendered_apart() -> None:
+    try:
+        render_due_previews(seconds=60, renderer=Renderer())
+    finally:
+        connection.close()
+
+
 class TestForgetting:
     def test_pictures_that_no_row_names_go_when_they_are_old(self) -> None:
         # Rows of other tests are gone by now, and their pictures may not be.
@@ -359,6 +368,27 @@ class TestForgetting:
         assert pictures.forget_pictures(-1) == 1
         assert list(preview_bucket().keys("")) == [f"{kept.folder}/{name}" for name in PICTURES]
         assert pictures.forget_pictures(-1) == 0
+
+    def test_pictures_that_are_made_again_while_they_are_deleted_are_there_afterwards(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        planned("volumes.tar")
+        render_due_previews(seconds=60)
+        volume = Volume.objects.earliest("pk")
+        Preview.objects.filter(volume=volume).update(folder="", report=None, **Preview.fresh_start())
+        again = Thread(target=_rendered_apart)
+        delete = PreviewStorage.delete_many
+
+        def meanwhile(self: PreviewStorage, names: list[str]) -> None:
+            again.start()
+            again.join(timeout=2)
+            delete(self, names)
+
+        monkeypatch.setattr(PreviewStorage, "delete_many", meanwhile)
+        assert pictures.forget_pictures(-1) == 1
+        again.join()
+        assert states() == ["done"] * 4
+        assert shown(volume)
 
     def test_a_folder_with_something_new_in_it_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
         folder = digest_of("being written")[:32]

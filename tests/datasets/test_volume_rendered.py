@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ from django.test import Client
 
 from datasets.kspace.pictures import render
 from datasets.kspace.report import Wish
-from datasets.models import Dataset, Volume
+from datasets.models import Dataset, Preview, Volume
+from datasets.services.previews import plan_previews
 from datasets.services.previews.pictures import keep_pictures, storage
 from tests.factories import VolumeFactory
 from tests.kspace import volumes
-from tests.reports import RenderedFactory
 
 pytestmark = pytest.mark.django_db
 # How each layout is written, and what its page names its pictures.
@@ -49,10 +50,12 @@ def volume(file: Path) -> Iterator[Volume]:
     volume = VolumeFactory(path=f"some/{file.name}")
     Dataset.objects.update(preview_audience=Dataset.Audience.EVERYONE)
     rendering = render(file, Wish(slices="all"))
-    folder = keep_pictures(rendering)
-    RenderedFactory(volume=volume, report=rendering.report.as_json(), folder=folder)
+    plan_previews(Volume.objects.all())
+    row = Preview.objects.claim(lease=timedelta(minutes=1))
+    assert row is not None
+    keep_pictures(rendering, row)
     yield volume
-    storage().delete_many(list(storage().written(folder)))
+    storage().delete_many(list(storage().written(row.folder)))
 
 
 @pytest.fixture

@@ -2,14 +2,16 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.core.cache import caches
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.db import connection, transaction
 from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.utils import timezone
 
@@ -50,19 +52,35 @@ def folder_of(contents: Mapping[str, bytes]) -> str:
     return whole.hexdigest()[:FOLDER_DIGITS]
 
 
-def keep_pictures(rendering: Rendering) -> str:
-    """Put all pictures into the bucket; the name of their folder. Twice is the same as once."""
+def keep_pictures(rendering: Rendering, row: Preview) -> None:
+    """Put all pictures into the bucket, and finish the row that names their folder. Twice is the same as once."""
     if not rendering.contents:
         raise KSpaceError("No picture could be made of this volume.")
-    folder, bucket = folder_of(rendering.contents), storage()
+    folder = folder_of(rendering.contents)
+    with _alone_in(folder):
+        _write(folder, rendering.contents)
+        row.finish(row.State.DONE, folder=folder, report=rendering.report.as_json())
+
+
+@contextmanager
+def _alone_in(folder: str) -> Iterator[None]:
+    """Until what is done inside is committed, nobody else writes or empties this folder: the same bytes may be made
+    again in the moment in which they are forgotten."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"previews/{folder}"])
+        yield
+
+
+def _write(folder: str, contents: Mapping[str, bytes]) -> None:
+    bucket = storage()
 
     def keep(name: str) -> None:
-        bucket.save(f"{folder}/{name}", ContentFile(rendering.contents[name]))
+        bucket.save(f"{folder}/{name}", ContentFile(contents[name]))
 
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="picture") as pool:
         # Asked for their results, so that what one raises is raised here.
-        list(pool.map(keep, rendering.contents))
-    return folder
+        list(pool.map(keep, contents))
 
 
 # Found again -------------------------------------------------------------------------------------------------
@@ -128,8 +146,11 @@ def _forget_some(before: datetime) -> int:
     named = set(Preview.objects.exclude(folder="").values_list("folder", flat=True))
     emptied = 0
     for folder in found:
-        if folder in named or not _is_forgotten(folder, before):
+        if folder in named:
             continue
+        with _alone_in(folder):
+            if not _is_forgotten(folder, before):
+                continue
         emptied += 1
         if emptied == FOLDERS_AT_ONCE:
             break

@@ -38,7 +38,7 @@ class Renderer:
             return
         try:
             rendering = self._render(volume)
-            folder = keep_pictures(rendering)
+            keep_pictures(rendering, row)
         except (KSpaceError, ObjectMissing, ObjectChanged) as error:
             row.finish(row.State.FAILED, reason=str(error)[:LONGEST_REASON] or type(error).__name__)
         except PartDown as error:
@@ -47,8 +47,6 @@ class Renderer:
             # A fault of ours, which this file may have met alone: tried again like after a death, and then given up.
             logger.exception("the sandbox does not work", extra={"work": "preview", "row": row.pk})
             row.crash(reason=str(error)[:LONGEST_REASON])
-        else:
-            row.finish(row.State.DONE, folder=folder, report=rendering.report.as_json())
 
     def _render(self, volume: Volume) -> Rendering:
         with self._sources.opened(volume) as source:
