@@ -16,6 +16,7 @@ from datasets.storage.previews import FOR_GOOD
 from datasets.views.kept import made_anew
 from datasets.views.pictures import VolumeContents
 
+SHARED_SECONDS = 600
 TYPES = {"webp": "image/webp", "png": "image/png"}
 REFUSALS = {
     Dataset.Audience.SIGNED_IN: "Sign in to see previews of {name}.",
@@ -62,8 +63,9 @@ def preview_image(request: HttpRequest, volume: int, folder: str, name: str) -> 
         raise Http404
     etag = f'"{folder}/{name}"'
     answer = get_conditional_response(request, etag=etag) or _shown(folder, name)
-    # For whoever may not see it, a shared cache must not have it; the browser that has it may keep it.
-    answer["Cache-Control"] = f"{'public' if is_public else 'private'}, {FOR_GOOD}"
+    # The browser that has it may keep it. What is for everybody today may be withdrawn, so a shared cache asks again
+    # after a while; what is not, it must not have.
+    answer["Cache-Control"] = f"{f'public, s-maxage={SHARED_SECONDS}' if is_public else 'private'}, {FOR_GOOD}"
     answer["ETag"] = etag
     return answer
 

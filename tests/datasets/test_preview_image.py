@@ -147,7 +147,7 @@ class TestRelease:
 
 
 class TestAnswer:
-    @pytest.mark.parametrize(("audience", "whose"), [(EVERYONE, "public"), (SIGNED_IN, "private")])
+    @pytest.mark.parametrize(("audience", "whose"), [(EVERYONE, "public, s-maxage=600"), (SIGNED_IN, "private")])
     def test_it_may_be_kept_for_good_by_whoever_may_see_it(
         self, audience: str, whose: str, preview: Preview, client: Client
     ) -> None:
@@ -159,6 +159,8 @@ class TestAnswer:
         assert seen["X-Content-Type-Options"] == "nosniff"
         assert seen["ETag"] == f'"{preview.folder}/{NAME}"'
         assert not seen.cookies
+        # Or the browser's next user would be shown what it kept for this one.
+        assert ("Cookie" in seen.get("Vary", "")) == (audience != EVERYONE)
         again = client.get(address(preview), headers={"If-None-Match": seen["ETag"]})
         assert (again.status_code, again.content) == (304, b"")
         assert again["Cache-Control"] == seen["Cache-Control"]

@@ -231,8 +231,9 @@ class TestFailures:
         assert states() == ["waiting", "done", "done", "done"]
         assert "no room for 100,000,000,000,000,000 bytes" in Preview.objects.get(state="waiting").reason
 
-    def test_a_size_beyond_the_archives_end_fails(self) -> None:
-        volumes = planned("volumes.tar.gz")
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_size_beyond_the_archives_end_fails(self, name: str) -> None:
+        volumes = planned(name)
         Volume.objects.filter(pk=volumes[-1].pk).update(size=10**7)
         render_due_previews(seconds=60)
         assert states() == ["done", "done", "done", "failed"]

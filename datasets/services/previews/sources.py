@@ -72,6 +72,7 @@ class Sources:
         """Raises KSpaceErrors for archives that cannot be read, ObjectMissing, ObjectChanged and PartDown."""
         if is_plain(volume.archive.name):
             with closing(_object_of(volume.archive)) as file:
+                _check_inside(volume, file.seek(0, io.SEEK_END))
                 yield cast(BinaryIO, Window(file, volume.offset, volume.size))
         else:
             with spool(volume.size) as file:
@@ -113,6 +114,13 @@ class Sources:
 def _object_of(archive: Archive) -> BinaryIO:
     """As it was when it was registered: another version of it, or another object of this key, is refused."""
     return cast(BinaryIO, bucket().open(archive.key, version_id=archive.version_id, etag=archive.etag))
+
+
+def _check_inside(volume: Volume, size: int) -> None:
+    """Raises BrokenArchiveError for a volume that ends behind its archive: cut off, or registered wrongly."""
+    end = volume.offset + volume.size
+    if end > size:
+        raise BrokenArchiveError(f"{volume.archive.name} ends at byte {size:,}, and the volume at byte {end:,}.")
 
 
 @contextmanager
