@@ -24,7 +24,6 @@ from accounts.admin.work import WorkAdmin
 from accounts.models import User
 from accounts.models.search import word_query
 from accounts.tasks import hint
-from datasets.kspace.report import Report
 from datasets.models import Preview, Volume
 from datasets.services.previews import Progress, progress_of, render_again, render_volumes
 from datasets.tasks import render_previews
@@ -150,10 +149,8 @@ class PreviewAdmin(RenderingAdmin, WorkAdmin):
         """Those of the slice that is shown first."""
         if row.report is None:
             return format_html('<span class="none">{}</span>', "none yet")
-        try:
-            report = Report.from_json(row.report)
-        except (KeyError, TypeError, ValueError):
-            # Of another version of the site.
+        report = row.read_report()
+        if report is None:
             return format_html('<span class="none">{}</span>', "not readable any more: render it again")
         return format_html_join(
             " ",

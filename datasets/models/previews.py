@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from accounts.models.work import Work, WorkQuerySet
+from datasets.kspace.report import Report
 from datasets.models.catalog import Volume
 
 
@@ -46,3 +47,13 @@ class Preview(Work):
 
     def __str__(self) -> str:
         return f"Preview of {self.volume}"
+
+    def read_report(self) -> Report | None:
+        """None where there is none, and where another version of the site wrote what this one cannot read: then it is
+        rendered again."""
+        if self.report is None:
+            return None
+        try:
+            return Report.from_json(self.report)
+        except (KeyError, TypeError, ValueError):
+            return None

@@ -22,6 +22,8 @@ class Sight(StrEnum):
     WITHDRAWN = "withdrawn"
     WAITING = "waiting"
     FAILED = "failed"
+    OUTDATED = "outdated"
+    """They were made by another version of the site, and it is not known any more which they are."""
     NONE = "none"
     """Nobody has asked for pictures."""
 
@@ -64,9 +66,7 @@ class VolumeContents:
 
     @cached_property
     def report(self) -> Report | None:
-        if self.preview is None or self.preview.report is None:
-            return None
-        return Report.from_json(self.preview.report)
+        return self.preview.read_report() if self.preview else None
 
     @cached_property
     def sight(self) -> Sight:
@@ -76,7 +76,8 @@ class VolumeContents:
             return Sight.SHOWN if self.may_see else Sight.CLOSED
         if self.preview is None:
             return Sight.NONE
-        return Sight.FAILED if self.preview.state == Preview.State.FAILED else Sight.WAITING
+        state = Preview.State
+        return {state.FAILED: Sight.FAILED, state.DONE: Sight.OUTDATED}.get(state(self.preview.state), Sight.WAITING)
 
     @property
     def name(self) -> str:
@@ -212,8 +213,14 @@ class VolumeContents:
         if report is None or self.sight is Sight.WITHDRAWN:
             return []
         of_slice = next((row.scores for row in report.slices if row.number == self.slice), None)
-        named = ((f"slice {self.number}", of_slice), ("all slices", report.volume))
+        named = ((f"slice {self.number}", of_slice), (self.together, report.volume))
         return [Score(f"{report.acceleration}×, {name}", scores) for name, scores in named if scores]
+
+    @property
+    def together(self) -> str:
+        """Of which slices the volume's scores are: of a large volume some are shown, and the others not looked at."""
+        report = self.report
+        return f"{len(report.slices)} slices" if report and len(report.slices) < report.facts.slices else "all slices"
 
     @cached_property
     def slice_scores(self) -> list[tuple[int, Scores]]:

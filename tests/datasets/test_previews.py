@@ -80,22 +80,6 @@ def due_again() -> None:
     Preview.objects.filter(state=Work.State.WAITING).update(due_at=timezone.now() - timedelta(seconds=1))
 
 
-class TestPlanning:
-    def test_each_volume_gets_one_row_in_the_order_in_which_it_lies_in_its_archive(self) -> None:
-        second, first = (VolumeFactory(offset=offset) for offset in (9_000, 512))
-        Volume.objects.filter(pk=second.pk).update(archive=first.archive)
-        assert plan_previews(Volume.objects.all()) == 2
-        assert plan_previews(Volume.objects.all()) == 0
-        assert list(Preview.objects.order_by("pk").values_list("volume", flat=True)) == [first.pk, second.pk]
-        assert set(Preview.objects.values_list("state", "folder", "report")) == {("waiting", "", None)}
-
-    def test_many_at_once_plan_each_volume_once(self) -> None:
-        VolumeFactory.create_batch(30)
-        outcomes = at_once([partial(plan_previews, Volume.objects.all())] * 4)
-        assert max(outcomes) == 30
-        assert Preview.objects.count() == 30
-
-
 class TestRendering:
     @pytest.mark.parametrize("name", NAMES)
     def test_every_volume_is_rendered_from_its_own_bytes(self, name: str) -> None:

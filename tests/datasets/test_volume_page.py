@@ -221,6 +221,26 @@ def test_pictures_go_on_being_shown_while_they_are_made_again_and_when_that_fail
         assert "008-reconstruction.webp" in html_of(client, preview.volume.get_absolute_url())
 
 
+def test_a_report_of_another_version_of_the_site_asks_for_new_pictures(client: Client, preview: Preview) -> None:
+    assert preview.report
+    Preview.objects.update(report=preview.report | {"facts": preview.report["facts"] | {"flavour": "mint"}})
+    text = text_of(client, preview.volume.get_absolute_url())
+
+    assert "The pictures of this volume have to be made again" in text
+    assert "Member multicoil_val/file1000007.h5" in text
+
+
+def test_scores_of_some_slices_are_not_called_those_of_all(client: Client, preview: Preview) -> None:
+    assert preview.report
+    preview.report["slices"] = preview.report["slices"][::2]
+    preview.save()
+    text = text_of(client, f"{preview.volume.get_absolute_url()}?slice=3")
+
+    assert "4×, 8 slices 114 0.0611" in text
+    assert "0.680 over 8 slices." in text
+    assert "all slices" not in text.lower()
+
+
 def test_a_volume_without_a_preview_says_so(client: Client, volume: Volume) -> None:
     text = text_of(client, volume.get_absolute_url())
 
