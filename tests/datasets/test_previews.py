@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from threading import Thread
+from threading import Barrier, Thread
 from typing import Any
 from unittest import mock
 
@@ -28,7 +28,7 @@ from datasets.storage.previews import PreviewStorage
 from datasets.storage.ranges import RangeFile
 from datasets.tasks import render_previews
 from tests.archives import PICTURES, Painter, stored
-from tests.factories import PreviewFactory, StaffFactory, VolumeFactory, digest_of
+from tests.factories import PreviewFactory, StaffFactory, VolumeFactory
 from tests.threads import at_once
 
 FILES = {f"train/file{number}.h5": f"volume {number} ".encode() * 40_000 for number in range(4)}
@@ -41,7 +41,7 @@ def _painter(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(rendering_module, "Sandbox", Painter)
     Painter.started = Painter.closed = 0
     yield
-    rendering_module._renderer.close()
+    rendering_module._kept.renderer.close()
     for key in list(preview_bucket().keys("")):
         preview_bucket().delete(key)
 
@@ -125,6 +125,19 @@ class TestRendering:
         at_once([partial(render_due_previews, seconds=60, renderer=Renderer()) for _each in range(2)])
         assert sorted(row.pk for (row,) in claimed) == sorted(Preview.objects.values_list("pk", flat=True))
         assert states() == ["done"] * 12
+
+    def test_two_threads_never_read_on_in_one_archive(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        planned("volumes.tar.gz")
+        meeting, met, render = Barrier(2, timeout=20), [], Renderer.render_preview
+
+        def meet(self: Renderer, row: Preview) -> None:
+            met.append(self)
+            meeting.wait()
+            render(self, row)
+
+        monkeypatch.setattr(Renderer, "render_preview", meet)
+        assert at_once([partial(render_due_previews, seconds=0)] * 2) == [True, True]
+        assert len(set(met)) == 2
 
     def test_a_volume_that_is_deleted_meanwhile_ends_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         volumes = planned("volumes.tar")
@@ -275,6 +288,34 @@ class TestAgain:
         asked_at = render_volumes(Volume.objects.all(), by=StaffFactory())
         assert list(Preview.objects.values_list("state", "asked_at")) == [("waiting", asked_at)] * 2
 
+    def test_pictures_that_are_made_again_while_they_are_deleted_are_there_afterwards(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        planned("volumes.tar")
+        render_due_previews(seconds=60)
+        volume = Volume.objects.earliest("pk")
+        Preview.objects.filter(volume=volume).update(folder="", report=None, **Preview.fresh_start())
+        again = Thread(target=_rendered_apart)
+        delete = PreviewStorage.delete_many
+
+        def meanwhile(self: PreviewStorage, names: list[str]) -> None:
+            again.start()
+            again.join(timeout=2)
+            delete(self, names)
+
+        monkeypatch.setattr(PreviewStorage, "delete_many", meanwhile)
+        assert pictures.forget_pictures(-1) == 1
+        again.join()
+        assert states() == ["done"] * 4
+        assert shown(volume)
+
+
+def _rendered_apart() -> None:
+    try:
+        render_due_previews(seconds=60, renderer=Renderer())
+    finally:
+        connection.close()
+
 
 class TestDeaths:
     @pytest.mark.parametrize("name", ["volumes.tar", "volumes.tar.gz"])
@@ -331,65 +372,6 @@ class TestTask:
         assert not standing_of(Preview).is_late
         Preview.objects.filter(pk=held.pk).update(leased_until=timezone.now() - timedelta(seconds=1))
         assert standing_of(Preview).is_late
-
-
-def _rendered_apart() -> None:
-    try:
-        render_due_previews(seconds=60, renderer=Renderer())
-    finally:
-        connection.close()
-
-
-class TestForgetting:
-    def test_pictures_that_no_row_names_go_when_they_are_old(self) -> None:
-        # Rows of other tests are gone by now, and their pictures may not be.
-        preview_bucket().delete(*preview_bucket().keys(""))
-        kept = PreviewFactory(pictures=PICTURES)
-        for folder in (kept.folder, digest_of("nobody's")[:32]):
-            for name in PICTURES:
-                preview_bucket().put(f"{folder}/{name}", b"RIFF    WEBP")
-        assert pictures.forget_pictures(1) == 0
-        assert len(list(preview_bucket().keys(""))) == 4
-        assert pictures.forget_pictures(-1) == 1
-        assert list(preview_bucket().keys("")) == [f"{kept.folder}/{name}" for name in PICTURES]
-        assert pictures.forget_pictures(-1) == 0
-
-    def test_pictures_that_are_made_again_while_they_are_deleted_are_there_afterwards(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        planned("volumes.tar")
-        render_due_previews(seconds=60)
-        volume = Volume.objects.earliest("pk")
-        Preview.objects.filter(volume=volume).update(folder="", report=None, **Preview.fresh_start())
-        again = Thread(target=_rendered_apart)
-        delete = PreviewStorage.delete_many
-
-        def meanwhile(self: PreviewStorage, names: list[str]) -> None:
-            again.start()
-            again.join(timeout=2)
-            delete(self, names)
-
-        monkeypatch.setattr(PreviewStorage, "delete_many", meanwhile)
-        assert pictures.forget_pictures(-1) == 1
-        again.join()
-        assert states() == ["done"] * 4
-        assert shown(volume)
-
-    def test_a_folder_with_something_new_in_it_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        folder = digest_of("being written")[:32]
-        old, new = timezone.now() - timedelta(days=9), timezone.now()
-        preview_bucket().put(f"{folder}/thumbnail.webp", b"RIFF    WEBP")
-        monkeypatch.setattr(
-            Bucket, "dated_keys", lambda *_: iter([(f"{folder}/a.webp", old), (f"{folder}/b.webp", new)])
-        )
-        assert pictures.forget_pictures(1) == 0
-
-    def test_a_bucket_that_is_away_keeps_no_other_rule_from_being_enforced(
-        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        monkeypatch.setattr(Bucket, "folders", _down)
-        assert pictures.forget_pictures(1) == 0
-        assert "old pictures were not deleted" in caplog.messages
 
 
 def test_the_database_refuses_a_done_row_without_pictures() -> None:

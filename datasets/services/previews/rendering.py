@@ -2,6 +2,7 @@
 
 import logging
 from datetime import timedelta
+from threading import local
 
 from accounts.services.work import work_through
 from datasets.exceptions import ObjectChanged, ObjectMissing, PartDown
@@ -61,13 +62,20 @@ class Renderer:
             self._sandbox = None
 
 
-# One a process: runs are short, and the next one goes on with the same child in the same archive.
-_renderer = Renderer()
+class _Kept(local):
+    """One a thread, hence one a process in Celery's usual pool: runs are short, and the next one goes on with the same
+    child in the same archive. Two threads that read on in one archive would take each other's bytes."""
+
+    def __init__(self) -> None:
+        self.renderer = Renderer()
 
 
-def render_due_previews(*, seconds: float, renderer: Renderer = _renderer) -> bool:
+_kept = _Kept()
+
+
+def render_due_previews(*, seconds: float, renderer: Renderer | None = None) -> bool:
     """Render what is due, for so long; True when the time was up before the rows were."""
-    has_more = False
+    has_more, renderer = False, renderer or _kept.renderer
     try:
         has_more = work_through(Preview.objects.all(), renderer.render_preview, seconds=seconds)
     finally:
