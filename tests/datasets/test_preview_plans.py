@@ -1,12 +1,16 @@
-"""Each volume gets one preview, in the order in which the volumes lie in their archives."""
+"""Rows of previews: one for each volume, in the order in which these lie in their archives, and a queue of their own."""
 
 from functools import partial
 
 import pytest
+from django.db import IntegrityError
+from django.utils import timezone
 
+from accounts.tasks import send_mails
 from datasets.models import Preview, Volume
 from datasets.services.previews import plan_previews
-from tests.factories import VolumeFactory
+from datasets.tasks import render_previews
+from tests.factories import PreviewFactory, VolumeFactory
 from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,3 +30,15 @@ def test_many_at_once_plan_each_volume_once() -> None:
     outcomes = at_once([partial(plan_previews, Volume.objects.all())] * 4)
     assert max(outcomes) == 30
     assert Preview.objects.count() == 30
+
+
+def test_hints_go_to_the_queue_of_previews_alone() -> None:
+    app = render_previews.app
+    assert app.amqp.router.route({}, render_previews.name)["queue"].name == "previews"
+    assert app.amqp.router.route({}, send_mails.name)["queue"].name == "celery"
+
+
+def test_the_database_refuses_a_done_row_without_pictures() -> None:
+    row = PreviewFactory()
+    with pytest.raises(IntegrityError, match="preview_done_with_pictures"):
+        Preview.objects.filter(pk=row.pk).update(state="done", finished_at=timezone.now())

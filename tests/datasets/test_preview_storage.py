@@ -25,9 +25,21 @@ def storage() -> Iterator[PreviewStorage]:
         preview_bucket().delete(key)
 
 
-def test_a_picture_is_kept_with_its_type_and_for_good_under_the_name_that_it_was_given(storage: PreviewStorage) -> None:
+def test_a_picture_is_kept_with_its_type_and_for_good_under_the_name_that_it_was_given(
+    storage: PreviewStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, str]] = []
+    put = Bucket.put
+
+    def ask(self: Bucket, key: str, content: bytes, **said: str) -> None:
+        asked.append(said)
+        put(self, key, content, **said)
+
+    # The embedded server does not repeat what it was told.
+    monkeypatch.setattr(Bucket, "put", ask)
     for _each in range(2):
         assert storage.save(NAME, ContentFile(b"picture")) == NAME
+    assert [said["CacheControl"] for said in asked] == ["max-age=31536000, immutable"] * 2
     assert storage.open(NAME).read() == b"picture"
     assert (storage.exists(NAME), storage.size(NAME)) == (True, 7)
     assert not list(bucket().keys(NAME))

@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 
 from datasets.exceptions import NoRoomLeft
 from datasets.kspace.archive import Unpacked, is_plain
-from datasets.kspace.errors import BrokenArchiveError
+from datasets.kspace.errors import BrokenArchiveError, TooLargeError
 from datasets.models import Archive, Volume
 from datasets.storage import bucket
 
@@ -125,8 +125,13 @@ def _check_inside(volume: Volume, size: int) -> None:
 
 @contextmanager
 def spool(size: int) -> Iterator[BinaryIO]:
-    """A private file for so many bytes, which has no name: it is gone when this process is, however that ends."""
-    if shutil.disk_usage(tempfile.gettempdir()).free < size + MARGIN_BYTES:
+    """A private file for so many bytes, which has no name: it is gone when this process is, however that ends.
+
+    Raises NoRoomLeft while there is no room for it, TooLargeError where there never will be."""
+    disk = shutil.disk_usage(tempfile.gettempdir())
+    if disk.total < size + MARGIN_BYTES:
+        raise TooLargeError(f"A volume of {size:,} bytes is larger than the disk on which it would be unpacked.")
+    if disk.free < size + MARGIN_BYTES:
         raise NoRoomLeft(f"There is no room for {size:,} bytes in {tempfile.gettempdir()}.")
     try:
         with tempfile.TemporaryFile(prefix="preview-") as file:
