@@ -1,4 +1,4 @@
-"""Rows of previews: one for each volume, in the order in which these lie in their archives, and a queue of their own."""
+"""Rows of previews: one for each volume, in the order of the volumes in their archives; and a queue of their own."""
 
 from functools import partial
 
