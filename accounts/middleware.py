@@ -16,6 +16,11 @@ from django.urls import reverse
 SECOND_FACTORS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
 
 
+def has_shown_second_factor(request: HttpRequest) -> bool:
+    """Whether this session did: what is for maintainers alone asks for that, also outside of the admin."""
+    return any(record.get("method") == "mfa" for record in get_authentication_records(request, request.user))
+
+
 class StaffSecondFactorMiddleware:
     """Opens the admin to a maintainer whose session has shown a second factor, and to nobody else."""
 
@@ -44,7 +49,7 @@ class StaffSecondFactorMiddleware:
         if not get_adapter().is_mfa_enabled(user, SECOND_FACTORS):
             messages.warning(request, "Maintainers sign in with a second factor. Set one up, then the admin opens.")
             return HttpResponseRedirect(reverse("mfa_index"))
-        if not any(record.get("method") == "mfa" for record in get_authentication_records(request, user)):
+        if not has_shown_second_factor(request):
             has_app = get_adapter().is_mfa_enabled(user, [Authenticator.Type.TOTP])
             return led_to("mfa_reauthenticate" if has_app else "mfa_reauthenticate_webauthn", request)
         return None

@@ -7,6 +7,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
+from accounts.middleware import has_shown_second_factor
 from accounts.models import User
 from datasets.exceptions import ObjectMissing
 from datasets.models import Dataset, Release, Volume
@@ -75,7 +76,7 @@ def _user(request: HttpRequest) -> User | AnonymousUser:
 
 
 def _is_visible(picture: Picture, request: HttpRequest) -> bool:
-    return picture.is_published or may_see_all_previews(_user(request))
+    return picture.is_published or (may_see_all_previews(_user(request)) and has_shown_second_factor(request))
 
 
 def _shown(folder: str, name: str) -> HttpResponse:

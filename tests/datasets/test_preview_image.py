@@ -24,6 +24,7 @@ from tests.factories import (
     StaffFactory,
     UserFactory,
 )
+from tests.maintainers import maintainer
 
 pytestmark = pytest.mark.django_db
 NAME = "thumbnail.webp"
@@ -136,6 +137,8 @@ class TestRelease:
         client.force_login(UserFactory())
         assert client.get(address(preview)).status_code == 404
         client.force_login(StaffFactory())
+        assert client.get(address(preview)).status_code == 404, "without a second factor, as in the admin"
+        maintainer(client)
         seen = client.get(address(preview))
         assert seen.status_code == 200
         assert seen["Cache-Control"].startswith("private")
