@@ -36,6 +36,8 @@ class Limits(NamedTuple):
     cpu_seconds: int = 120
     # Without the time that the parent's own file object takes: a slow bucket is not the file's fault.
     wall_seconds: float = 240
+    # That time, which a file that has its reader jump about can make as long as it likes: others wait for the worker.
+    source_seconds: float = 1800
     picture_bytes: int = 128 << 20
     # So many files, and a new child: what a library leaks has an end.
     jobs: int = 200
@@ -75,6 +77,7 @@ class Conversation:
         self.settled = False
         self._channel = Channel(child.socket)
         self._reads_left = READS_FACTOR * source.size + READS_MARGIN
+        self._source_seconds_left = limits.source_seconds
 
     def hold(self, job: str, arguments: dict[str, Any]) -> tuple[Any, dict[str, bytes]]:
         """The child's answer, not yet believed, and the pictures by their names.
@@ -131,6 +134,12 @@ class Conversation:
         self._reads_left -= READ_COST + length
         if self._reads_left < 0 or length > LONGEST_READ:
             raise FrameError("more bytes are asked for than any reader needs")
+        if self._source_seconds_left < 0:
+            self._stop()
+            raise errors.ReaderTimeoutError(
+                f"Its bytes took longer than {self.limits.source_seconds:g} seconds to come: "
+                "in so many pieces are they read, or so slow is where they lie."
+            )
         with self._outside():
             content = _read(file, offset, length)
         self._channel.send({"type": "data"}, content)
@@ -143,7 +152,9 @@ class Conversation:
             yield
             read = True
         finally:
-            self._channel.deadline = (self._channel.deadline or began) + time.monotonic() - began
+            seconds = time.monotonic() - began
+            self._source_seconds_left -= seconds
+            self._channel.deadline = (self._channel.deadline or began) + seconds
             if not read:
                 self._stop()
 

@@ -282,6 +282,13 @@ class TestTheParentsFile:
         with Sandbox(LIMITS._replace(wall_seconds=1), command=ODD_JOBS) as sandbox:
             assert sandbox.run("slice", {"number": 1}, Slow(volume.read_bytes()))["shape"]
 
+    def test_it_may_not_be_kept_busy_for_ever_and_the_child_is_used_again(self, volume: Path) -> None:
+        with Sandbox(LIMITS._replace(source_seconds=0), command=ODD_JOBS) as sandbox:
+            before = pid_of(sandbox, volume)
+            with pytest.raises(ReaderTimeoutError, match="took longer than 0 seconds to come"):
+                sandbox.describe(io.BytesIO(volume.read_bytes()))
+            assert pid_of(sandbox, volume) == before
+
     @pytest.mark.parametrize("kind", [KeyboardInterrupt, OSError, TimeoutError, ConnectionError, EOFError, ValueError])
     def test_whatever_it_is(self, shared: Sandbox, volume: Path, kind: type[BaseException]) -> None:
         class Interrupted(io.BytesIO):
