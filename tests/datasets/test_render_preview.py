@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 
+from datasets.management.commands.render_preview import name_folders
 from datasets.storage import bucket
 from tests.kspace import volumes
 
@@ -70,6 +71,12 @@ def test_several_have_a_folder_each_and_a_line_of_progress(volume: Path, tmp_pat
     assert written(out) == {"volume", "volume-2", "single"}
     assert {preview(out / name)["slice"] for name in written(out)} == {1}
     assert {preview(out / name)["acceleration"] for name in written(out)} == {8}
+
+
+def test_a_key_that_ends_in_dots_leads_out_of_no_folder(out: Path) -> None:
+    folders = name_folders(["s3://bucket/a/..", "s3://bucket/.", "s3://bucket/b/"], out)
+    assert [folder.parent for folder in folders.values()] == [out] * 3
+    assert len(set(folders.values())) == 3
 
 
 def test_one_that_fails_is_told_and_the_others_are_rendered(volume: Path, tmp_path: Path, out: Path) -> None:

@@ -67,7 +67,8 @@ def name_folders(sources: list[str], out: Path) -> dict[str, Path]:
         return {sources[0]: out}
     folders: dict[str, Path] = {}
     for source in sources:
-        stem = Path(source).stem
+        # A key may end in anything, such as "/..", and what it is called stays inside.
+        stem = Path(source).stem.strip(".") or "volume"
         names = (out / (stem if number == 1 else f"{stem}-{number}") for number in count(1))
         folders.setdefault(source, next(folder for folder in names if folder not in folders.values()))
     return folders
