@@ -27,6 +27,7 @@ from datasets.storage.ranges import RangeFile
 from datasets.tasks import render_previews
 from tests.archives import PICTURES, Painter, stored
 from tests.factories import PreviewFactory, StaffFactory, VolumeFactory, digest_of
+from tests.pictures import empty_bucket
 from tests.threads import at_once
 
 FILES = {f"train/file{number}.h5": f"volume {number} ".encode() * 40_000 for number in range(4)}
@@ -38,10 +39,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def _painter(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(rendering_module, "Sandbox", Painter)
     Painter.started = Painter.closed = 0
-    yield
-    rendering_module._renderer.close()
-    for key in list(preview_bucket().keys("")):
-        preview_bucket().delete(key)
+    with empty_bucket():
+        yield
+        rendering_module._renderer.close()
 
 
 def planned(*names: str, **options: Any) -> list[Volume]:
@@ -348,8 +348,6 @@ class TestTask:
 
 class TestForgetting:
     def test_pictures_that_no_row_names_go_when_they_are_old(self) -> None:
-        # Rows of other tests are gone by now, and their pictures may not be.
-        preview_bucket().delete(*preview_bucket().keys(""))
         kept = PreviewFactory(pictures=PICTURES)
         for folder in (kept.folder, digest_of("nobody's")[:32]):
             for name in PICTURES:
