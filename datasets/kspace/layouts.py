@@ -73,10 +73,14 @@ def fastmri(root: Group) -> Contents:
 def picture_size(
     readout: int, phase: int, recon: Matrix | None, stored: tuple[int, int] | None = None
 ) -> tuple[int, int]:
-    """(height, width) that a reconstruction is cropped to: the header's matrix, without one the stored picture's,
-    without either a square. A volume narrower than that becomes a square of its width, as in fastMRI."""
-    shorter = min(readout, phase)
-    height, width = recon[:2] if recon else stored or (shorter, shorter)
+    """(height, width) that a reconstruction is cropped to: the header's matrix, without one the stored picture's. A
+    volume narrower than that becomes a square of its width, as in fastMRI.
+
+    Without either nothing is cut off but what an oversampled readout has beyond the picture: a readout is taken for one
+    when it is half as long again as the phase encoding, or longer."""
+    if recon is None and stored is None:
+        return (readout // 2 if 2 * readout >= 3 * phase else readout), phase
+    height, width = recon[:2] if recon else stored or (readout, phase)
     if phase < width:
         height, width = phase, phase
     return min(height, readout), min(width, phase)

@@ -12,6 +12,7 @@ from django.utils import timezone
 from datasets.exceptions import BucketDown, ObjectMissing
 from datasets.storage import Bucket, bucket, preview_bucket
 from datasets.storage.previews import PreviewStorage
+from tests.pictures import empty_bucket
 
 NAME = "0123456789abcdef0123/thumbnail.webp"
 
@@ -20,9 +21,8 @@ NAME = "0123456789abcdef0123/thumbnail.webp"
 def storage() -> Iterator[PreviewStorage]:
     found = storages["previews"]
     assert isinstance(found, PreviewStorage)
-    yield found
-    for key in list(preview_bucket().keys("")):
-        preview_bucket().delete(key)
+    with empty_bucket():
+        yield found
 
 
 def test_a_picture_is_kept_with_its_type_and_for_good_under_the_name_that_it_was_given(

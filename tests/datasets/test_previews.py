@@ -37,6 +37,7 @@ from datasets.storage.ranges import RangeFile
 from datasets.tasks import render_previews
 from tests.archives import PICTURES, Painter, stored
 from tests.factories import PreviewFactory, StaffFactory, VolumeFactory
+from tests.pictures import empty_bucket
 from tests.threads import at_once
 
 FILES = {f"train/file{number}.h5": f"volume {number} ".encode() * 40_000 for number in range(4)}
@@ -48,10 +49,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def _painter(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(rendering_module, "Sandbox", Painter)
     Painter.started = Painter.closed = 0
-    yield
-    rendering_module._kept.renderer.close()
-    for key in list(preview_bucket().keys("")):
-        preview_bucket().delete(key)
+    with empty_bucket():
+        yield
+        rendering_module._kept.renderer.close()
 
 
 def planned(*names: str, **options: Any) -> list[Volume]:

@@ -1,5 +1,6 @@
 """Pictures that no row names are deleted when they are old, and no others."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -10,15 +11,15 @@ from datasets.services.previews import pictures
 from datasets.storage import Bucket, preview_bucket
 from tests.archives import PICTURES
 from tests.factories import PreviewFactory, digest_of
+from tests.pictures import empty_bucket
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _no_pictures() -> None:
-    """Rows of other tests are gone by now, and their pictures may not be."""
-    for key in list(preview_bucket().keys("")):
-        preview_bucket().delete(key)
+def _no_pictures() -> Iterator[None]:
+    with empty_bucket():
+        yield
 
 
 def _down(*_: object, **__: object) -> None:

@@ -121,13 +121,21 @@ def test_picture_is_cropped_as_in_fastmri(
         assert volume.size == size
 
 
-@pytest.mark.parametrize(("stored", "size"), [(True, (40, 30)), (False, (48, 48))])
-def test_without_a_header_the_stored_picture_or_a_square_says_the_size(
-    tmp_path: Path, stored: bool, size: tuple[int, int]
-) -> None:
-    with open_volume(volumes.multicoil(tmp_path / "v.h5", size=(40, 30), xml=None, stored=stored)) as volume:
-        assert volume.size == size
+def test_without_a_header_the_stored_picture_says_the_size(tmp_path: Path) -> None:
+    with open_volume(volumes.multicoil(tmp_path / "v.h5", size=(40, 30), xml=None)) as volume:
+        assert volume.size == (40, 30)
         assert (volume.facts.recon, volume.facts.field_strength, volume.facts.slice_mm) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("readout", "phase", "size"), [(640, 368, (320, 368)), (230, 180, (230, 180)), (180, 230, (180, 230))]
+)
+def test_without_either_nothing_of_the_anatomy_is_cut_off(
+    tmp_path: Path, readout: int, phase: int, size: tuple[int, int]
+) -> None:
+    values = np.zeros((1, 1, readout, phase), np.complex64)
+    with open_volume(volumes.multicoil(tmp_path / "v.h5", values, xml=None, stored=False)) as volume:
+        assert volume.size == size
 
 
 def test_zero_padded_edges_are_told(tmp_path: Path) -> None:
