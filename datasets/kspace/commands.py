@@ -19,8 +19,8 @@ APART = "Files are read in a process of its own, with limits of memory and time.
 EXIT_CODES = "Exit code 1: a file cannot be shown, and a sentence says why. Exit code 2: wrong usage."
 
 
-def run(arguments: list[str] | None, child: Child) -> int:
-    """`python -m datasets.kspace`; its exit code."""
+def run(arguments: list[str] | None = None, *, child: Child | None = None) -> int:
+    """`python -m datasets.kspace`, with a child that was started for it already, if any; its exit code."""
     with Sandbox(child=child) as sandbox:
         options = make_parser().parse_args(arguments)
         wish = Wish(slices=options.slice, acceleration=options.acceleration, format="png")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from datasets.kspace.__main__ import main
+from datasets.kspace.commands import run
 from tests.kspace import volumes
 
 KEYS = {"shape", "acquisition", "slice", "nmse", "psnr", "ssim", "bytes_read", "seconds"}
@@ -71,23 +71,23 @@ def test_child_loads_no_django() -> None:
 
 
 def test_slice_and_acceleration_are_chosen(volume: Path, out: Path) -> None:
-    assert main([str(volume), "--out", str(out), "--slice", "0", "--acceleration", "8"]) == 0
+    assert run([str(volume), "--out", str(out), "--slice", "0", "--acceleration", "8"]) == 0
     first = preview(out)
-    assert main([str(volume), "--out", str(out)]) == 0
+    assert run([str(volume), "--out", str(out)]) == 0
     assert (first["slice"], first["acceleration"]) == (0, 8)
     assert (preview(out)["slice"], preview(out)["acceleration"]) == (1, 4)
 
 
 def test_same_file_gives_the_same_pictures(volume: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        assert main([str(volume), "--out", str(tmp_path / name)]) == 0
+        assert run([str(volume), "--out", str(tmp_path / name)]) == 0
     pictures = [{path.name: path.read_bytes() for path in (tmp_path / name).glob("*.png")} for name in ("one", "two")]
     assert pictures[0] == pictures[1]
 
 
 def test_pictures_of_an_earlier_preview_do_not_stay_where_the_next_has_none(volume: Path, out: Path) -> None:
-    assert main([str(volume), "--out", str(out)]) == 0
-    assert main([str(volumes.test_split(volume.with_name("test.h5"))), "--out", str(out)]) == 0
+    assert run([str(volume), "--out", str(out)]) == 0
+    assert run([str(volumes.test_split(volume.with_name("test.h5"))), "--out", str(out)]) == 0
     assert written(out) == ["kspace.png", "preview.json", "reconstruction.png", "thumbnail.png"]
     assert preview(out)["nmse"] is None
     assert "were measured" in str(preview(out)["notes"])
@@ -101,7 +101,7 @@ def test_bad_file_is_one_sentence_and_nothing_is_written(
 ) -> None:
     file = tmp_path / "bad.h5"
     file.write_bytes(content)
-    assert main([str(file), "--out", str(out)]) == 1
+    assert run([str(file), "--out", str(out)]) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"{file}: ")
     assert sentence in said
@@ -113,7 +113,7 @@ def test_missing_file_folder_and_slice_are_refused(
     volume: Path, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for arguments in ([str(tmp_path / "missing.h5")], [str(tmp_path)], [str(volume), "--slice", "3"]):
-        assert main([*arguments, "--out", str(out)]) == 1
+        assert run([*arguments, "--out", str(out)]) == 1
     missing, folder, beyond = capsys.readouterr().err.splitlines()
     assert "No such file" in missing
     assert "folder" in folder
@@ -126,10 +126,10 @@ def test_folder_that_cannot_be_written_is_a_sentence_and_keeps_what_is_there(
 ) -> None:
     out = tmp_path / "out"
     (out / ".preview.json.part").mkdir(parents=True)
-    assert main([str(volume), "--out", str(out)]) == 1
+    assert run([str(volume), "--out", str(out)]) == 1
     assert "directory" in capsys.readouterr().err.lower()
     assert written(out) == [".preview.json.part"]
-    assert main([str(volume), "--out", str(volume)]) == 1
+    assert run([str(volume), "--out", str(volume)]) == 1
 
 
 @pytest.mark.parametrize(
@@ -147,13 +147,13 @@ def test_folder_that_cannot_be_written_is_a_sentence_and_keeps_what_is_there(
 def test_wrong_usage_ends_with_2(volume: Path, out: Path, capsys: pytest.CaptureFixture[str], wrong: list[str]) -> None:
     arguments = [str(volume), "--out", str(out), *wrong] if wrong else [str(volume)]
     with pytest.raises(SystemExit) as end:
-        main(arguments)
+        run(arguments)
     assert end.value.code == 2
     assert "usage:" in capsys.readouterr().err
 
 
 def test_help_says_from_where_slices_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        main(["--help"])
+        run(["--help"])
     assert end.value.code == 0
     assert "counted from 0" in capsys.readouterr().out
