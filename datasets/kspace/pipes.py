@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from threading import Condition, Lock, Thread
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Condition, Lock
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -73,45 +74,41 @@ class Pipe(Generic[T]):
 class Line:
     """The threads and their pipes. What one raises stops all, and is raised by `finish`."""
 
-    def __init__(self) -> None:
-        self.error: BaseException | None = None
+    def __init__(self, threads: int) -> None:
+        self._error: BaseException | None = None
         self._lock = Lock()
         self._pipes: list[Pipe[Any]] = []
-        self._threads: list[Thread] = []
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="ingest-")
 
     def pipe(self, room: int) -> Pipe[Any]:
         pipe: Pipe[Any] = Pipe(room)
         self._pipes.append(pipe)
         return pipe
 
-    def start(self, work: Callable[[], None]) -> None:
-        thread = Thread(target=self._run, args=[work], name=f"ingest-{work.__name__.strip('_')}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def start(self, *works: Callable[[], None]) -> None:
+        """Each in a thread of its own."""
+        for work in works:
+            self._threads.submit(work).add_done_callback(self._done)
 
     def finish(self) -> None:
         """Wait for all threads."""
-        for thread in self._threads:
-            thread.join()
-        if self.error is not None:
-            raise self.error
+        self._threads.shutdown()
+        if self._error is not None:
+            raise self._error
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Whoever waits at a pipe gives up. Threads that do something else come to their next pipe first."""
+        self._stop()
+        self._threads.shutdown()
+
+    def _stop(self) -> None:
         for pipe in self._pipes:
             pipe.stop()
 
-    def close(self) -> None:
-        self.stop()
-        for thread in self._threads:
-            thread.join()
-
-    def _run(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Stopped:
+    def _done(self, future: Future[None]) -> None:
+        error = future.exception()
+        if error is None or isinstance(error, Stopped):
             return
-        except BaseException as error:  # noqa: BLE001 - raised again by finish, in the thread that waits for this one
-            with self._lock:
-                self.error = self.error or error
-            self.stop()
+        with self._lock:
+            self._error = self._error or error
+        self._stop()

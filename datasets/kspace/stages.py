@@ -75,7 +75,8 @@ class Pass:
         self._bounds = bounds
         self._fetched = 0
         self._spools: list[Spool] = []
-        self._line = Line()
+        self._works = (self._fetch, self._hash, self._unpack, self._keep, self._look)
+        self._line = Line(len(self._works))
         self._to_hash: Pipe[bytes] = self._line.pipe(ROOM)
         self._to_unpack: Pipe[bytes] = self._line.pipe(ROOM)
         self._to_keep: Pipe[_Begun | bytes | memoryview] = self._line.pipe(2 * ROOM)
@@ -86,8 +87,7 @@ class Pass:
         self._source: Forward = unpacking(_Chunks(self._to_unpack), name)
 
     def run(self, on_volume: Callable[[Member], object], on_progress: Callable[[int, int], object]) -> Ingested:
-        for work in (self._fetch, self._hash, self._unpack, self._keep, self._look):
-            self._line.start(work)
+        self._line.start(*self._works)
         volumes = 0
         while True:
             try:
