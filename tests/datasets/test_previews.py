@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -17,8 +18,10 @@ from django.utils import timezone
 from accounts.models.work import Work
 from accounts.services.work import standing_of
 from datasets.exceptions import BucketDown
-from datasets.kspace.archive import Unpacked
+from datasets.kspace import spool
 from datasets.kspace.sandbox import SandboxError
+from datasets.kspace.spool import Spool
+from datasets.kspace.unpacking import Unpacked
 from datasets.models import Preview, Volume
 from datasets.services.previews import (
     pictures,
@@ -26,11 +29,9 @@ from datasets.services.previews import (
     render_again,
     render_due_previews,
     render_volumes,
-    sources,
 )
 from datasets.services.previews import rendering as rendering_module
 from datasets.services.previews.rendering import Renderer
-from datasets.services.previews.sources import spool
 from datasets.storage import Bucket, bucket, preview_bucket
 from datasets.storage.previews import PreviewStorage
 from datasets.storage.ranges import RangeFile
@@ -193,7 +194,6 @@ class TestFailures:
             ("volumes.tar.gz", lambda key: bucket().delete(key), "The bucket has no object"),
             ("volumes.tar", lambda key: bucket().put(key, b"another" * 99_000), "another"),
             ("volumes.tar.xz", lambda key: bucket().put(key, b"another" * 99_000), "another"),
-            ("volumes.tar.zst", lambda key: None, "Zstandard, from which no previews can be made yet"),
             ("volumes.zip", lambda key: None, "unknown kind"),
         ],
     )
@@ -234,7 +234,7 @@ class TestFailures:
     ) -> None:
         planned("volumes.tar.gz")
         with monkeypatch.context() as full:
-            full.setattr(sources, "MARGIN_BYTES", shutil.disk_usage(tempfile.gettempdir()).free)
+            full.setattr(spool, "MARGIN_BYTES", shutil.disk_usage(tempfile.gettempdir()).free)
             full.setattr(Unpacked, "copy", _refused)
             render_due_previews(seconds=60)
         assert states() == ["waiting"] * 4
@@ -363,7 +363,7 @@ class TestDeaths:
         assert set(shown(volumes[0]).values()) == {b"RIFF    WEBP" + FILES[volumes[0].path]}
 
     def test_spooled_files_have_no_name_that_could_be_left_behind(self, tmp_path: Path) -> None:
-        with mock.patch.object(tempfile, "tempdir", str(tmp_path)), spool(10) as file:
+        with mock.patch.object(tempfile, "tempdir", str(tmp_path)), closing(Spool(10)) as file:
             file.write(b"0123456789")
             assert list(tmp_path.iterdir()) == []
 

@@ -1,22 +1,16 @@
 """The bytes of one volume: a window of the object in the bucket, or a file that was unpacked from it."""
 
-import errno
 import io
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from datasets.exceptions import NoRoomLeft
-from datasets.kspace.archive import Unpacked, is_plain
 from datasets.kspace.errors import BrokenArchiveError, TooLargeError
+from datasets.kspace.spool import Spool
+from datasets.kspace.unpacking import Unpacked, is_plain
 from datasets.models import Archive, Volume
 from datasets.storage import bucket
-
-# What is left free on the disk for everybody else.
-MARGIN_BYTES = 256 * 2**20
 
 
 class Window(io.RawIOBase):
@@ -75,18 +69,17 @@ class Sources:
                 _check_inside(volume, file.seek(0, io.SEEK_END))
                 yield cast(BinaryIO, Window(file, volume.offset, volume.size))
         else:
-            with spool(volume.size) as file:
-                self._unpack(volume, file)
-                file.flush()
+            with closing(Spool(volume.size)) as spool:
+                self._unpack(volume, spool)
                 # A file on disk goes to the sandbox as an open descriptor, which is quicker than to be asked for bytes.
-                yield Path(f"/dev/fd/{file.fileno()}")
+                yield spool.path
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
         self._unpacked = self._file = self._archive = None
 
-    def _unpack(self, volume: Volume, to: BinaryIO) -> None:
+    def _unpack(self, volume: Volume, to: Spool) -> None:
         unpacked = self._stream_up_to(volume)
         with ExitStack() as otherwise:
             # Bytes that were read may be lost by whatever ends this.
@@ -94,7 +87,7 @@ class Sources:
             try:
                 unpacked.skip_to(volume.offset)
                 unpacked.copy(volume.size, to)
-            except BrokenArchiveError:
+            except (BrokenArchiveError, TooLargeError):
                 # Kept all the same: it says this at once to all volumes behind the damage.
                 otherwise.pop_all()
                 raise
@@ -121,22 +114,3 @@ def _check_inside(volume: Volume, size: int) -> None:
     end = volume.offset + volume.size
     if end > size:
         raise BrokenArchiveError(f"{volume.archive.name} ends at byte {size:,}, and the volume at byte {end:,}.")
-
-
-@contextmanager
-def spool(size: int) -> Iterator[BinaryIO]:
-    """A private file for so many bytes, which has no name: it is gone when this process is, however that ends.
-
-    Raises NoRoomLeft while there is no room for it, TooLargeError where there never will be."""
-    disk = shutil.disk_usage(tempfile.gettempdir())
-    if disk.total < size + MARGIN_BYTES:
-        raise TooLargeError(f"A volume of {size:,} bytes is larger than the disk on which it would be unpacked.")
-    if disk.free < size + MARGIN_BYTES:
-        raise NoRoomLeft(f"There is no room for {size:,} bytes in {tempfile.gettempdir()}.")
-    try:
-        with tempfile.TemporaryFile(prefix="preview-") as file:
-            yield cast(BinaryIO, file)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NoRoomLeft("The disk became full while a volume was unpacked.") from error
-        raise
