@@ -19,7 +19,7 @@ from accounts.models.search import word_query
 from datasets.admin.previews import RenderingAdmin
 from datasets.exceptions import MoveNotAllowed
 from datasets.models import Archive, Dataset, Release, Volume
-from datasets.services.catalog import publish_release, withdraw_release
+from datasets.services.releases import publish_release, withdraw_release
 from datasets.templatetags.house import bytes_exact, size
 
 # A release in one of these is still being made.

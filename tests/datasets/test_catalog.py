@@ -6,7 +6,7 @@ from accounts.models import User
 from datasets.exceptions import MoveNotAllowed
 from datasets.models import Archive, Release
 from datasets.permissions import may_download
-from datasets.services.catalog import publish_release, withdraw_release
+from datasets.services.releases import publish_release, withdraw_release
 from tests.access import granted, offered
 from tests.factories import ArchiveFactory, DatasetFactory, ReleaseFactory, StaffFactory, UserFactory
 from tests.threads import at_once
