@@ -52,7 +52,11 @@ def registered(*names: str, by: User | None = None, release: Release | None = No
 
 def read(*names: str) -> Release:
     """A release whose archives were all read, and whose volumes have a picture."""
-    release = registered(*names)
+    return read_into(draft(), *names)
+
+
+def read_into(release: Release, *names: str) -> Release:
+    registered(*names, release=release)
     check(release, by=StaffFactory())
     ingest_due_archives(seconds=60)
     release.refresh_from_db()

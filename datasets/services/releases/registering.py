@@ -2,14 +2,13 @@
 
 from collections.abc import Collection
 
-import pghistory
 from django.db import transaction
 from django.db.models import QuerySet
 
 from accounts.models import User
 from datasets.exceptions import ListChanged, MoveNotAllowed
 from datasets.models import Archive, Ingest, Release
-from datasets.services.releases.moves import conclude, locked, move
+from datasets.services.releases.moves import conclude, in_the_name_of, locked, move
 from datasets.services.releases.proposals import Proposal, Proposed
 
 BATCH = 1_000
@@ -21,7 +20,7 @@ UNSEEN = {**UNREAD, "etag": "", "version_id": ""}
 
 
 @transaction.atomic
-def register(release: Release, proposal: Proposal, keys: Collection[str], *, by: User) -> int:
+def register(release: Release, proposal: Proposal, keys: Collection[str], *, by: User | None) -> int:
     """Make the chosen objects archives of the release, as they were listed; how many are new or other ones.
 
     An archive that is there already is left as it is, unless its object is another one by now."""
@@ -31,7 +30,7 @@ def register(release: Release, proposal: Proposal, keys: Collection[str], *, by:
     present = {archive.name: archive for archive in release.archives.defer("part_hashes")}
     fresh = [row for row in chosen if row.name not in present]
     other = [row for row in chosen if row.name in present and not _is(row, present[row.name])]
-    with pghistory.context(user=by.pk):
+    with in_the_name_of(by):
         for start in range(0, len(fresh), BATCH):
             Archive.objects.bulk_create(_archive(release, row) for row in fresh[start : start + BATCH])
         for row in other:
@@ -62,7 +61,7 @@ def _archive(release: Release, row: Proposed) -> Archive:
 
 
 @transaction.atomic
-def check(release: Release, *, by: User) -> Release:
+def check(release: Release, *, by: User | None) -> Release:
     """Have every archive read that is not verified. Of one whose archives are all verified nothing is left to read.
 
     What failed is looked up in the bucket again, for it was uploaded again since, or that failed for nothing."""
@@ -77,7 +76,7 @@ def check(release: Release, *, by: User) -> Release:
 
 
 @transaction.atomic
-def read_again(archive: Archive, *, by: User) -> None:
+def read_again(archive: Archive, *, by: User | None) -> None:
     """Forget what was found in the archive, and read its object as it is in the bucket by then."""
     release = locked(archive.release)
     if release.status == Release.Status.READY:
@@ -90,7 +89,7 @@ def read_again(archive: Archive, *, by: User) -> None:
 
 
 @transaction.atomic
-def leave_out(archive: Archive, *, by: User) -> None:
+def leave_out(archive: Archive, *, by: User | None) -> None:
     """Remove the archive from a release that is being made. The object in the bucket stays."""
     release = locked(archive.release)
     if release.status not in (*MADE, Release.Status.CHECKING, Release.Status.READY):
@@ -104,7 +103,7 @@ def leave_out(archive: Archive, *, by: User) -> None:
 
 
 @transaction.atomic
-def reopen(release: Release, *, by: User) -> Release:
+def reopen(release: Release, *, by: User | None) -> Release:
     """Back to a draft, so that its notes can be written. What was verified stays so."""
     return move(locked(release), Release.Status.DRAFT, by=by)
 
