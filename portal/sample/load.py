@@ -12,8 +12,8 @@ from django.db import transaction
 from accounts.models import Agreement, AgreementVersion, User
 from accounts.services.agreements import current_version, publish_version
 from datasets.models import Archive, Dataset, Release, Volume
-from datasets.services.releases import publish_sample
 from datasets.services.previews import plan_previews
+from datasets.services.releases import publish_sample
 from datasets.storage import ObjectFacts, bucket
 from portal.sample.archives import SampleArchive
 from portal.sample.generate import SampleDataset, generate

@@ -95,5 +95,5 @@ def test_without_a_name_the_history_has_none(dataset: Dataset) -> None:
 
 
 def test_what_is_no_version_is_refused(dataset: Dataset, by: User) -> None:
-    with pytest.raises(CommandError, match="v2 is no version. Write a version such as 2.0"):
+    with pytest.raises(CommandError, match=r"v2 is no version. Write a version such as 2.0"):
         run(by, version="v2")

@@ -72,7 +72,9 @@ class TestWhere:
         with pytest.raises(SourceRefused, match=rf"s3://{settings.BUCKET_NAME}/"):
             propose(dataset, source)
 
-    @pytest.mark.parametrize("path", ["", "/", "..", "knee/../evidence", "knee//2.1", "knee/./x", "a\0b", "a\\b", "x" * 1_001])
+    @pytest.mark.parametrize(
+        "path", ["", "/", "..", "knee/../evidence", "knee//2.1", "knee/./x", "a\0b", "a\\b", "x" * 1_001]
+    )
     def test_what_is_no_folder_is_refused(self, path: str) -> None:
         with pytest.raises(SourceRefused, match="no folder of the bucket"):
             prefix_of(place(path))

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import InternalError, transaction
 from django.utils import timezone
 
@@ -47,6 +48,10 @@ def by() -> User:
 def ready(transactional_db: None) -> Release:
     """Two archives, which were read, with pictures."""
     return imports.read("knee_train.tar", "knee_val.tar")
+
+
+def history(release: Release) -> int:
+    return apps.get_model("datasets", "ReleaseEvent")._default_manager.filter(pgh_obj_id=release.pk).count()
 
 
 def told(release: Release) -> str:
@@ -207,11 +212,11 @@ class TestSeal:
 class TestAtOnce:
     def test_of_two_maintainers_who_publish_one_does_and_both_see_it_published(self, ready: Release, by: User) -> None:
         other = StaffFactory()
-        before = ready.events.count()
+        before = history(ready)
         outcomes = at_once([lambda: publish_release(ready, by=by), lambda: publish_release(ready, by=other)])
         assert [outcome.status for outcome in outcomes] == ["published"] * 2
         assert outcomes[0].published_at == outcomes[1].published_at
-        assert ready.events.count() == before + 1
+        assert history(ready) == before + 1
 
     def test_an_archive_that_is_added_while_the_release_is_published_is_refused_or_there_before(
         self, ready: Release, by: User, sealed: None

@@ -222,7 +222,9 @@ def test_a_worker_that_lost_its_lease_writes_nothing_more(monkeypatch: pytest.Mo
     assert (release.status, Ingest.objects.get().state) == ("checking", "running")
 
 
-def test_an_archive_that_is_to_be_read_again_is_taken_from_its_worker(by: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_that_is_to_be_read_again_is_taken_from_its_worker(
+    by: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     release = imports.registered("knee_train.tar")
     archive = release.archives.get()
     own = engine_of(member("a.h5"), then=lambda: read_again(archive, by=by))

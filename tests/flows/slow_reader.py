@@ -1,4 +1,4 @@
-"""The reader of archives with a pause after every volume, so that somebody can be killed in the middle of an archive."""
+"""The reader of archives, with a pause after every volume: somebody can be killed in the middle of an archive."""
 
 import time
 from collections.abc import Callable

@@ -10,7 +10,6 @@ from typing import BinaryIO, cast
 
 from django.db import transaction
 from django.db.models import Max, Min, QuerySet
-from django.db.models.functions import Now
 
 from accounts.services.work import work_through
 from datasets.exceptions import MoveNotAllowed, ObjectChanged, ObjectMissing, PartDown

@@ -74,7 +74,7 @@ def progress_of(release: Release) -> Progress:
     now = timezone.now()
     # An archive that failed is read as far as it ever will be.
     open_or_good = [row for row in rows if row[0] != states.FAILED]
-    timed = [row for row in open_or_good if row[3] is not None and row[2]]
+    timed = [((row[4] or now) - row[3], row[2]) for row in open_or_good if row[3] is not None and row[2]]
     return Progress(
         verified=counts[states.VERIFIED],
         failed=counts[states.FAILED],
@@ -83,8 +83,8 @@ def progress_of(release: Release) -> Progress:
         size=sum(row[1] or 0 for row in open_or_good),
         bytes_read=sum((row[1] or 0) if row[0] == states.VERIFIED else (row[2] or 0) for row in open_or_good),
         began_at=min(begun) if begun else None,
-        seconds_read=sum(((row[4] or now) - row[3]).total_seconds() for row in timed),
-        bytes_at_pace=sum(row[2] for row in timed),
+        seconds_read=sum(took.total_seconds() for took, _bytes in timed),
+        bytes_at_pace=sum(number for _took, number in timed),
         archives=_archives(release),
     )
 

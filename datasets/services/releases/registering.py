@@ -1,6 +1,7 @@
 """Archives of a release that is being made: registered from the bucket, checked, read again, and left out."""
 
 from collections.abc import Collection
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -14,9 +15,15 @@ from datasets.services.releases.proposals import Proposal, Proposed
 BATCH = 1_000
 MADE = (Release.Status.DRAFT, Release.Status.FAILED)
 # What an archive is before anybody has read it.
-UNREAD = {"sha256": "", "part_size": None, "part_hashes": [], "status": Archive.Status.REGISTERED, "reason": ""}
+UNREAD: dict[str, Any] = {
+    "sha256": "",
+    "part_size": None,
+    "part_hashes": [],
+    "status": Archive.Status.REGISTERED,
+    "reason": "",
+}
 # Of an object that may be another one by now: it is asked for again when its reading begins.
-UNSEEN = {**UNREAD, "etag": "", "version_id": ""}
+UNSEEN: dict[str, Any] = {**UNREAD, "etag": "", "version_id": ""}
 
 
 @transaction.atomic
