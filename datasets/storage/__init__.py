@@ -2,7 +2,7 @@
 
     with bucket().open(key) as file: ...
 
-reads an object by range; see ranges.
+reads an object by range, see ranges; bucket().stream(key) reads it forwards once, see streams.
 
 Presigned URLs are made with botocore's own query signer, called directly: the same bytes as the client's
 generate_presigned_url for the same moment, without the client's events, rule sets and validation around it.
@@ -34,6 +34,7 @@ from django.conf import settings
 
 from datasets.exceptions import BucketDown, ObjectChanged, ObjectMissing
 from datasets.storage.ranges import Answer, RangeFile
+from datasets.storage.streams import StreamFile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -197,6 +198,11 @@ class Bucket:
         """The object as a file that is read by range, with one request made already. With an ETag it must be that
         object. This and reading raise ObjectMissing, ObjectChanged and BucketDown."""
         return RangeFile(partial(self._range, key), etag=etag, version_id=version_id)
+
+    def stream(self, key: str, *, version_id: str = "", etag: str = "") -> StreamFile:
+        """The object from its first byte to its last, with one request made already. With an ETag it must be that
+        object. This and reading raise ObjectMissing, ObjectChanged and BucketDown."""
+        return StreamFile(partial(self._range, key), etag=etag, version_id=version_id)
 
     def _range(self, key: str, start: int, stop: int, *, etag: str, version_id: str) -> Answer:
         wanted: dict[str, Any] = {"VersionId": version_id} if version_id else {}

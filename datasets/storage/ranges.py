@@ -55,11 +55,11 @@ class Window:
         return self.start <= offset < self.stop
 
 
-class RangeFile(io.RawIOBase, BinaryIO):
-    """Seekable, for one thread. `requests` and `bytes_fetched` count what was asked of the bucket.
+class ObjectFile(io.RawIOBase, BinaryIO):
+    """An object for one thread. `requests` and `bytes_fetched` count what was asked of the bucket.
 
-    The first request, made here, brings the beginning, and with it size, ETag and version. Every later one names these,
-    and every answer is compared with them: ObjectChanged when they differ."""
+    The first request brings size, ETag and version. Every later one names these, and every answer is compared with
+    them: ObjectChanged when they differ."""
 
     def __init__(self, fetch: Fetch, *, etag: str = "", version_id: str = "") -> None:
         self.requests = 0
@@ -68,6 +68,31 @@ class RangeFile(io.RawIOBase, BinaryIO):
         self.etag = etag
         self.version_id = version_id
         self._ask = fetch
+
+    def readable(self) -> bool:
+        return True
+
+    def _answer(self, start: int, stop: int) -> Answer:
+        self.requests += 1
+        answer = self._ask(start, stop, etag=self.etag, version_id=self.version_id)
+        if self.size < 0:
+            self.size = answer.size
+            self.etag = self.etag or answer.etag
+            self.version_id = self.version_id or answer.version_id
+        if (answer.size, answer.etag) != (self.size, self.etag):
+            answer.close()
+            raise ObjectChanged("The object in the bucket is another one than when its reading began.")
+        if answer.start != start:
+            answer.close()
+            raise BucketDown("The bucket answered with other bytes than it was asked for.")
+        return answer
+
+
+class RangeFile(ObjectFile):
+    """Seekable. The first request, made here, brings the beginning."""
+
+    def __init__(self, fetch: Fetch, *, etag: str = "", version_id: str = "") -> None:
+        super().__init__(fetch, etag=etag, version_id=version_id)
         self._position = 0
         self._large: Window | None = None
         self._expected = range(0)
@@ -76,9 +101,6 @@ class RangeFile(io.RawIOBase, BinaryIO):
         self._blocks: list[Window] = []
         self._block_stop, self._block_size = -1, BLOCK
         self._keep(0, HEAD)
-
-    def readable(self) -> bool:
-        return True
 
     def seekable(self) -> bool:
         return True
@@ -181,21 +203,6 @@ class RangeFile(io.RawIOBase, BinaryIO):
             self._take_piece(window)
             if window.position == window.stop:
                 window.answer.close()
-
-    def _answer(self, start: int, stop: int) -> Answer:
-        self.requests += 1
-        answer = self._ask(start, stop, etag=self.etag, version_id=self.version_id)
-        if self.size < 0:
-            self.size = answer.size
-            self.etag = self.etag or answer.etag
-            self.version_id = self.version_id or answer.version_id
-        if (answer.size, answer.etag) != (self.size, self.etag):
-            answer.close()
-            raise ObjectChanged("The object in the bucket is another one than when its reading began.")
-        if answer.start != start:
-            answer.close()
-            raise BucketDown("The bucket answered with other bytes than it was asked for.")
-        return answer
 
     def _take_piece(self, window: Window) -> None:
         """At least one byte, over a new connection where the old one broke."""

@@ -1,22 +1,16 @@
 """The bytes of one volume: a window of the object in the bucket, or a file that was unpacked from it."""
 
-import errno
 import io
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from datasets.exceptions import NoRoomLeft
-from datasets.kspace.archive import Unpacked, is_plain
-from datasets.kspace.errors import BrokenArchiveError
+from datasets.kspace.errors import BrokenArchiveError, TooLargeError
+from datasets.kspace.spool import Spool
+from datasets.kspace.unpacking import Unpacked, is_plain
 from datasets.models import Archive, Volume
 from datasets.storage import bucket
-
-# What is left free on the disk for everybody else.
-MARGIN_BYTES = 256 * 2**20
 
 
 class Window(io.RawIOBase):
@@ -74,18 +68,17 @@ class Sources:
             with closing(_object_of(volume.archive)) as file:
                 yield cast(BinaryIO, Window(file, volume.offset, volume.size))
         else:
-            with spool(volume.size) as file:
-                self._unpack(volume, file)
-                file.flush()
+            with closing(Spool(volume.size)) as spool:
+                self._unpack(volume, spool)
                 # A file on disk goes to the sandbox as an open descriptor, which is quicker than to be asked for bytes.
-                yield Path(f"/dev/fd/{file.fileno()}")
+                yield spool.path
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
         self._unpacked = self._file = self._archive = None
 
-    def _unpack(self, volume: Volume, to: BinaryIO) -> None:
+    def _unpack(self, volume: Volume, to: Spool) -> None:
         unpacked = self._stream_up_to(volume)
         with ExitStack() as otherwise:
             # Bytes that were read may be lost by whatever ends this.
@@ -93,7 +86,7 @@ class Sources:
             try:
                 unpacked.skip_to(volume.offset)
                 unpacked.copy(volume.size, to)
-            except BrokenArchiveError:
+            except (BrokenArchiveError, TooLargeError):
                 # Kept all the same: it says this at once to all volumes behind the damage.
                 otherwise.pop_all()
                 raise
@@ -113,17 +106,3 @@ class Sources:
 def _object_of(archive: Archive) -> BinaryIO:
     """As it was when it was registered: another version of it, or another object of this key, is refused."""
     return cast(BinaryIO, bucket().open(archive.key, version_id=archive.version_id, etag=archive.etag))
-
-
-@contextmanager
-def spool(size: int) -> Iterator[BinaryIO]:
-    """A private file for so many bytes, which has no name: it is gone when this process is, however that ends."""
-    if shutil.disk_usage(tempfile.gettempdir()).free < size + MARGIN_BYTES:
-        raise NoRoomLeft(f"There is no room for {size:,} bytes in {tempfile.gettempdir()}.")
-    try:
-        with tempfile.TemporaryFile(prefix="preview-") as file:
-            yield cast(BinaryIO, file)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NoRoomLeft("The disk became full while a volume was unpacked.") from error
-        raise
