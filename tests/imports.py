@@ -1,21 +1,31 @@
-"""Releases that are being imported: archives in the bucket, registered in a draft, or checked to their end."""
+"""Releases that are being imported: archives in the bucket, registered in a draft, or checked to their end.
+
+Tests that ask for the fixture `reader` read archives without a child process, and take any file for k-space."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from django.conf import settings
 
 from accounts.models import User
+from datasets.kspace.report import Facts, Wish
 from datasets.models import Dataset, Release
 from datasets.services.releases import check, ingest_due_archives, propose, register
 from datasets.storage import bucket
 from tests.access import offered
-from tests.archives import PACKERS, tar_of
-from tests.factories import PreviewFactory, ReleaseFactory, StaffFactory
+from tests.archives import PACKERS, Painter, tar_of
+from tests.factories import ReleaseFactory, StaffFactory
 
 FOLDER = "import/2.1/"
 FILES = {f"train/file{number}.h5": f"volume {number}".encode() * 999 for number in range(3)}
+
+
+class Reader(Painter):
+    """Stands in for the sandbox where what is tested is not the files: it takes any file for k-space."""
+
+    def describe(self, source: Path | BinaryIO) -> Facts:
+        return self.render(source, Wish()).report.facts
 
 
 def place(folder: str = FOLDER) -> str:
@@ -51,7 +61,7 @@ def registered(*names: str, by: User | None = None, release: Release | None = No
 
 
 def read(*names: str) -> Release:
-    """A release whose archives were all read, and whose volumes have a picture."""
+    """A release whose archives were all read, and whose volumes have pictures."""
     return read_into(draft(), *names)
 
 
@@ -60,12 +70,4 @@ def read_into(release: Release, *names: str) -> Release:
     check(release, by=StaffFactory())
     ingest_due_archives(seconds=60)
     release.refresh_from_db()
-    give_pictures(release)
     return release
-
-
-def give_pictures(release: Release) -> None:
-    for archive in release.archives.all():
-        for volume in archive.volumes.all():
-            volume.preview.delete()
-            PreviewFactory(volume=volume, pictures=("001-reconstruction.webp", "thumbnail.webp"))

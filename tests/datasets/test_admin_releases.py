@@ -12,7 +12,7 @@ from datasets.admin import imports as pages
 from datasets.exceptions import BucketDown
 from datasets.models import Archive, Ingest, Release
 from datasets.services.maintainers import create_maintainer_groups
-from datasets.services.releases import ingest_due_archives, propose
+from datasets.services.releases import ingest_due_archives, ingesting, propose
 from datasets.storage import Bucket, bucket
 from tests import imports
 from tests.access import granted, offered
@@ -23,7 +23,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def _empty() -> Iterator[None]:
+def _empty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(ingesting, "Sandbox", imports.Reader)
     imports.empty()
     yield
     imports.empty()

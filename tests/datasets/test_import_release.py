@@ -9,7 +9,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from accounts.models import User
-from datasets.models import Dataset, Preview, Release
+from datasets.models import Dataset, Release
+from datasets.services.releases import ingesting, reopen
 from datasets.storage import bucket
 from tests import imports
 from tests.access import offered
@@ -19,7 +20,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def _empty() -> Iterator[None]:
+def _empty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(ingesting, "Sandbox", imports.Reader)
     imports.empty()
     yield
     imports.empty()
@@ -58,14 +60,16 @@ def test_it_is_published_when_nothing_stands_against_it_and_says_what_does(
     dataset: Dataset, by: User, tmp_path: Path
 ) -> None:
     imports.upload("knee_train.tar")
-    with pytest.raises(CommandError, match=r"its notes are not written; none of its volumes has a preview"):
+    with pytest.raises(CommandError, match=r"cannot be published yet: its notes are not written\."):
         run(by, "--publish")
-    release = Release.objects.get(version="97.1")
-    imports.give_pictures(release)
-    assert Preview.objects.exists()
-    Release.objects.filter(pk=release.pk).update(notes="New scans.")
+    reopen(Release.objects.get(version="97.1"), by=by)
+    notes = tmp_path / "notes.md"
+    notes.write_text("New scans.")
 
-    assert "is published." in run(by, "--publish")
+    said = run(by, "--publish", "--notes", str(notes))
+
+    assert "0 of them to be read anew" in said
+    assert "is published." in said
 
 
 def test_an_archive_that_fails_is_named_with_its_reason(dataset: Dataset, by: User) -> None:

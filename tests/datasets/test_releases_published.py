@@ -14,6 +14,7 @@ from datasets.exceptions import BucketDown, MoveNotAllowed
 from datasets.models import Archive, Preview, Release, Volume
 from datasets.services.releases import (
     dry_run,
+    ingesting,
     obstacles_to,
     publish_due_releases,
     publish_release,
@@ -33,7 +34,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _empty() -> Iterator[None]:
+def _empty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(ingesting, "Sandbox", imports.Reader)
     imports.empty()
     yield
     imports.empty()

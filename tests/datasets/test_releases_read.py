@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,15 +10,17 @@ from django.utils import timezone
 
 from accounts.models import User
 from datasets.exceptions import BucketDown
-from datasets.kspace.report import Facts, Layout, Rendering
+from datasets.kspace import archive as engine
+from datasets.kspace.archive import Ingested, Member
+from datasets.kspace.report import Facts, Layout, Rendering, Report
 from datasets.models import Archive, Ingest, Preview, Release, Volume
-from datasets.services.releases import check, engine, ingest_due_archives, leave_out, progress_of, read_again
-from datasets.services.releases.engine import Ingested, Member
+from datasets.services.releases import check, ingest_due_archives, ingesting, leave_out, progress_of, read_again
 from datasets.services.releases.ingesting import give_up
 from datasets.storage import Bucket, bucket
 from tests import imports
 from tests.archives import PICTURES
 from tests.factories import IngestFactory, StaffFactory, VolumeFactory, report_of
+from tests.kspace import volumes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FACTS = Facts(Layout.MULTI_COIL, (3, 4, 8, 8), "complex64", slices=3, coils=4, readout=8, phase=8, acquisition="CORPD")
@@ -25,7 +28,8 @@ Engine = Callable[..., Ingested]
 
 
 @pytest.fixture(autouse=True)
-def _empty() -> Iterator[None]:
+def _empty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(ingesting, "Sandbox", imports.Reader)
     imports.empty()
     yield
     imports.empty()
@@ -40,7 +44,7 @@ def engine_of(*members: Member, then: Callable[[], None] = lambda: None) -> Engi
     """One that says these of an archive, after the bytes were read."""
 
     def ingest(stream: Any, name: str, *, on_volume: Any, on_progress: Any, **_: Any) -> Ingested:
-        content = stream.read()
+        content = b"".join(iter(lambda: stream.read(2**20), b""))
         for number, member in enumerate(members, 1):
             on_volume(member)
             on_progress(len(content) // 2, number)
@@ -51,7 +55,7 @@ def engine_of(*members: Member, then: Callable[[], None] = lambda: None) -> Engi
 
 
 def member(path: str, **facts: Any) -> Member:
-    return Member(path, 512, 100, "0" * 64, **facts)
+    return Member(path, 512, 100, "0" * 64, True, **facts)
 
 
 def checked(release: Release) -> Release:
@@ -75,9 +79,26 @@ def test_an_archive_is_read_once_and_verified_with_its_volumes(name: str) -> Non
     assert {(volume.path, volume.size) for volume in archive.volumes.all()} == {
         (path, len(file)) for path, file in imports.FILES.items()
     }
-    # No picture was made yet, so each waits for its own.
-    assert set(Preview.objects.values_list("state", flat=True)) == {"waiting"}
+    assert set(Preview.objects.values_list("state", flat=True)) == {"done"}
     assert (archive.ingest.state, archive.ingest.bytes_read, archive.ingest.volumes_read) == ("done", len(content), 3)
+
+
+def test_real_volumes_are_opened_and_shown_and_one_that_is_cut_off_fails_its_archive(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.undo()
+    whole = volumes.multicoil(tmp_path / "whole.h5").read_bytes()
+    imports.upload("knee_good.tar.gz", {"a.h5": whole, "README.txt": b"hello"})
+    imports.upload("knee_bad.tar", {"a.h5": whole, "b.h5": whole[: len(whole) // 2]})
+
+    release = checked(imports.registered())
+
+    good, bad = release.archives.get(name="knee_good.tar.gz"), release.archives.get(name="knee_bad.tar")
+    assert (release.status, good.status, bad.status) == ("failed", "verified", "failed")
+    assert bad.reason.startswith("File 2 of the archive cannot be opened: b.h5: ")
+    volume = good.volumes.get()
+    assert (good.coils, volume.slices, volume.preview.state) == ("4", 3, "done")
+    assert Report.from_json(volume.preview.report or {}).pictures
 
 
 def test_pictures_and_facts_of_the_pass_are_kept_and_a_volume_without_pictures_blocks_nothing(
@@ -97,7 +118,7 @@ def test_pictures_and_facts_of_the_pass_are_kept_and_a_volume_without_pictures_b
 
 
 def test_files_that_cannot_be_opened_fail_the_archive_and_all_of_them_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    bad = [member(f"{name}.h5", reason="This is no HDF5 file.") for name in "abcd"]
+    bad = [member(f"{name}.h5", reason="This is no HDF5 file.", is_damaged=True) for name in "abcd"]
     monkeypatch.setattr(engine, "ingest", engine_of(member("good.h5", facts=FACTS), *bad))
 
     release = checked(imports.registered("knee_train.tar"))
@@ -179,7 +200,7 @@ def test_a_bucket_that_is_away_only_delays(monkeypatch: pytest.MonkeyPatch) -> N
 
     release = imports.registered("knee_train.tar")
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(Bucket, "open", away)
+        meanwhile.setattr(Bucket, "stream", away)
         checked(release)
     row = Ingest.objects.get()
     assert (row.state, row.reason, release.status) == ("waiting", "The bucket does not answer.", "checking")

@@ -8,9 +8,11 @@ import django
 
 django.setup()
 
-from datasets.services.releases import engine  # noqa: E402
-from datasets.services.releases.engine import Ingested, Member  # noqa: E402
+from datasets.kspace import archive as engine  # noqa: E402
+from datasets.kspace.archive import Ingested, Member  # noqa: E402
+from datasets.services.releases import ingesting  # noqa: E402
 from portal.celery import app as app  # noqa: E402
+from tests.imports import Reader  # noqa: E402
 
 SECONDS = 0.3
 ingest = engine.ingest
@@ -25,3 +27,4 @@ def slowly(stream: Any, name: str, *, on_volume: Callable[[Member], None], **res
 
 
 vars(engine)["ingest"] = slowly
+vars(ingesting)["Sandbox"] = Reader

@@ -6,19 +6,18 @@ a worker that lost its lease writes nothing more, for each write asks first whet
 import logging
 from contextlib import closing
 from datetime import timedelta
-from typing import BinaryIO, cast
 
 from django.db import transaction
 from django.db.models import Max, Min, QuerySet
 
 from accounts.services.work import work_through
 from datasets.exceptions import MoveNotAllowed, ObjectChanged, ObjectMissing, PartDown
+from datasets.kspace import archive as engine
+from datasets.kspace.archive import Ingested
 from datasets.kspace.errors import KSpaceError
 from datasets.kspace.report import Wish
 from datasets.kspace.sandbox import Sandbox, SandboxError
 from datasets.models import Archive, Ingest, Release, Volume
-from datasets.services.releases import engine
-from datasets.services.releases.engine import Ingested
 from datasets.services.releases.moves import conclude, locked, move
 from datasets.services.releases.reading import LONGEST_REASON, LeaseLost, Reading, Tell
 from datasets.storage import ObjectFacts, bucket
@@ -65,7 +64,7 @@ class Ingester:
 
     def _read(self, archive: Archive, reading: Reading) -> tuple[Ingested, ObjectFacts]:
         # The object that was listed and agreed to; one that was uploaded again has no ETag here, and gets it now.
-        opened = bucket().open(archive.key, version_id=archive.version_id, etag=archive.etag)
+        opened = bucket().stream(archive.key, version_id=archive.version_id, etag=archive.etag)
         with closing(opened) as file:
             seen = ObjectFacts(file.size, file.etag, file.version_id)
             if not archive.etag:
@@ -73,7 +72,7 @@ class Ingester:
             if self._sandbox is None:
                 self._sandbox = Sandbox()
             found = engine.ingest(
-                cast(BinaryIO, file),
+                file,
                 archive.name,
                 sandbox=self._sandbox,
                 wish=WISH,

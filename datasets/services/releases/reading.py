@@ -6,10 +6,10 @@ from collections.abc import Callable
 from django.db import transaction
 from django.db.models.functions import Now
 
+from datasets.kspace.archive import Member
 from datasets.kspace.errors import BrokenArchiveError
 from datasets.models import Archive, Ingest, Preview, Volume
 from datasets.services.previews.pictures import keep_pictures
-from datasets.services.releases.engine import Member
 
 LONGEST_REASON = 1_000
 LONGEST_PATH = 255
@@ -47,10 +47,14 @@ class Reading:
                 self.tell(self.archive, bytes_read, self.volumes)
 
     def on_volume(self, member: Member) -> None:
-        """The volume and what became of its pictures, in one transaction with the count of them."""
+        """The volume and what became of its pictures, in one transaction with the count of them.
+
+        What is no volume, such as a list or an image, is as whole as the archive is."""
+        if not member.is_volume:
+            return
         self._require_path(member.path)
         self.volumes += 1
-        if member.facts is None and member.reason:
+        if member.is_damaged:
             self.broken.append(f"File {self.volumes:,} of the archive cannot be opened: {member.path}: {member.reason}")
             return
         # Into the bucket before any row names them; what a killed worker leaves there is deleted after a day.
