@@ -143,6 +143,13 @@ class ArchiveFactory(factory.django.DjangoModelFactory):
     status = Archive.Status.VERIFIED
 
 
+def published(release: Release) -> Release:
+    """A draft that has all its archives by now, where the database lets nobody add some to a published release."""
+    release.status, release.published_at = Release.Status.PUBLISHED, timezone.now() - timedelta(days=2)
+    release.save(update_fields=["status", "published_at"])
+    return release
+
+
 class VolumeFactory(factory.django.DjangoModelFactory):
     class Meta:
         model = Volume
