@@ -1,6 +1,7 @@
 """Archives that are read: once, to their ends, and again without a trace of the try before."""
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from tests import imports
 from tests.archives import PICTURES
 from tests.factories import IngestFactory, StaffFactory, VolumeFactory, report_of
 from tests.kspace import volumes
+from tests.threads import at_once
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FACTS = Facts(Layout.MULTI_COIL, (3, 4, 8, 8), "complex64", slices=3, coils=4, readout=8, phase=8, acquisition="CORPD")
@@ -262,6 +265,32 @@ def test_an_archive_that_is_to_be_read_again_is_taken_from_its_worker(
 
     archive.refresh_from_db()
     assert (archive.status, archive.volumes.count()) == ("verified", len(imports.FILES))
+
+
+@pytest.mark.parametrize("fixture", ["by", "sealed"])
+@pytest.mark.parametrize("decide", [leave_out, read_again])
+def test_a_maintainer_who_decides_about_an_archive_that_is_being_read_waits_for_nobody(
+    decide: Callable[..., None],
+    fixture: str,
+    by: User,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    release = imports.registered("knee_train.tar")
+    request.getfixturevalue(fixture)
+    archive = release.archives.get()
+    scans = (member(f"{number}.h5") for number in range(200))
+    monkeypatch.setattr(engine, "ingest", engine_of(*scans, then=lambda: time.sleep(0.01)))
+    check(release, by=by)
+
+    def decide_in_the_middle() -> None:
+        wait_until(lambda: Volume.objects.count() > 5, "Some volumes")
+        decide(archive, by=by)
+
+    outcomes = at_once([lambda: ingest_due_archives(seconds=0), decide_in_the_middle])
+
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    assert not Archive.objects.filter(pk=archive.pk).exclude(status="registered").exists()
 
 
 def test_an_archive_that_killed_every_worker_fails_and_the_release_with_it() -> None:

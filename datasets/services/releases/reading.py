@@ -60,9 +60,11 @@ class Reading:
         # Into the bucket before any row names them; what a killed worker leaves there is deleted after a day.
         folder = keep_pictures(member.rendering) if member.rendering and member.rendering.contents else ""
         with transaction.atomic():
-            self.hold()
+            # The seal locks the release for this moment, which everybody locks before the row of work: so nobody waits
+            # in a circle.
             volume = Volume.objects.create(archive=self.archive, **_facts_of(member))
             Preview.objects.create(volume=volume, **_outcome_of(member, folder))
+            self.hold()
 
     def hold(self) -> None:
         """Say how far it is. Raises LeaseLost, after which nothing may be written."""

@@ -103,6 +103,8 @@ def leave_out(archive: Archive, *, by: User | None) -> None:
         raise MoveNotAllowed(f"{release} is {release.status}: its archives stay as they are.")
     if release.status == Release.Status.READY:
         move(release, Release.Status.DRAFT, by=by)
+    # Whoever reads it just now ends its volume first, and writes no other one.
+    list(Ingest.objects.filter(archive=archive).select_for_update())
     release.archives.filter(pk=archive.pk).delete()
     if release.status == Release.Status.FAILED and not release.archives.unverified().exists():
         move(release, Release.Status.CHECKING, by=by, reason="")
