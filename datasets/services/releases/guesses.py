@@ -22,6 +22,7 @@ SPLITS = {
     "dicoms": Archive.Split.IMAGES,
     "images": Archive.Split.IMAGES,
 }
+PLAIN = re.compile(PLAIN_NAME)
 WORD = re.compile(r"[a-z]+")
 SINGLE = re.compile(r"single[ _-]?coil")
 
@@ -46,7 +47,7 @@ def faults_of(name: str, size: int) -> list[str]:
     faults = []
     if name != name.strip():
         faults.append("its name begins or ends with a blank")
-    elif not re.fullmatch(PLAIN_NAME, name):
+    elif not PLAIN.match(name):
         faults.append("its name has characters that scripts cannot carry")
     if len(name) > LONGEST_NAME:
         faults.append(f"its name is longer than {LONGEST_NAME} characters")
@@ -61,11 +62,9 @@ def faults_of(name: str, size: int) -> list[str]:
 
 def oddities_of(name: str) -> list[str]:
     """What somebody should look at although the archive can be taken."""
-    odd = []
-    ending = next((known for known in ENDINGS if name.lower().endswith(known)), "")
-    if ending and not name.endswith(ending):
-        odd.append("its ending has capital letters")
-    return odd
+    if not name.endswith(ENDINGS) and name.lower().endswith(ENDINGS):
+        return ["its ending has capital letters"]
+    return []
 
 
 def names_in_two_cases(names: Iterable[str]) -> set[str]:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from datasets.exceptions import SourceRefused
 from datasets.models import Archive, Dataset, Release
@@ -24,8 +25,7 @@ class Standing(StrEnum):
     SAME = "same"
 
 
-@dataclass(frozen=True)
-class Proposed:
+class Proposed(NamedTuple):
     """One object, as an archive of the release."""
 
     key: str
@@ -144,7 +144,5 @@ def _standing(entry: Listed, former: Archive | None) -> Standing:
 
 
 def _fingerprint(listed: Iterable[Listed]) -> str:
-    whole = hashlib.sha256()
-    for entry in listed:
-        whole.update(f"{entry.key}\0{entry.size}\0{entry.etag}\n".encode())
-    return whole.hexdigest()
+    lines = (f"{entry.key}\0{entry.size}\0{entry.etag}\n" for entry in listed)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
