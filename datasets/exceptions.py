@@ -88,6 +88,14 @@ class MoveNotAllowed(Exception):
     """A state may not follow this one, such as approving a declined request. str() is the sentence for a person."""
 
 
+class SourceRefused(Exception):
+    """What was given as the place of a release's archives is none that is read here. str() is the sentence."""
+
+
+class ListChanged(Exception):
+    """The bucket's list is another one than the one that was agreed to. str() is the sentence."""
+
+
 class SignatureNeeded(Exception):
     """Access cannot be asked for or renewed before the agreement's version is signed."""
 

@@ -5,8 +5,8 @@ from celery import shared_task
 from accounts.models import Deletion
 from accounts.services.work import work_through
 from accounts.tasks import RUN_SECONDS, hint, send_mails, swept_by
-from datasets.models import EvidenceAnchor, Notice, Preview
-from datasets.services import access, anchors, notices, previews
+from datasets.models import EvidenceAnchor, Ingest, Notice, Preview
+from datasets.services import access, anchors, notices, previews, releases
 from datasets.services.deletions import carry_out
 
 # Short, for a run keeps its child and its archive open for the next one: so a worker that is to stop ends soon.
@@ -14,6 +14,10 @@ RENDER_SECONDS = 5
 # The first volume of a run may lie at the end of an archive of 100 GB, which is unpacked in about half an hour. What a
 # foreign file may take is limited in the sandbox, and much shorter.
 RENDER_SOFT_LIMIT, RENDER_LIMIT = 2 * 3_600, 2 * 3_600 + 60
+# An archive is one piece of work, and a large one takes hours where the bucket is slow. A worker that is stopped in the
+# middle is followed by one that begins that archive again.
+INGEST_SECONDS = 5
+INGEST_SOFT_LIMIT, INGEST_LIMIT = 24 * 3_600, 24 * 3_600 + 60
 
 
 @shared_task(ignore_result=True)
@@ -60,3 +64,17 @@ def render_previews() -> None:
     """Render what is due, for a while; on a queue of its own (settings.CELERY_TASK_ROUTES)."""
     if previews.render_due_previews(seconds=RENDER_SECONDS):
         hint(render_previews)
+
+
+@swept_by(lambda: Ingest.objects.due().exists() or releases.abandoned().exists())
+@shared_task(ignore_result=True, soft_time_limit=INGEST_SOFT_LIMIT, time_limit=INGEST_LIMIT)
+def ingest_archives() -> None:
+    """Read archives that are due, for a while; on a queue of its own (settings.CELERY_TASK_ROUTES)."""
+    if releases.ingest_due_archives(seconds=INGEST_SECONDS):
+        hint(ingest_archives)
+
+
+@shared_task(ignore_result=True)
+def publish_due_releases() -> None:
+    """Releases whose time has come."""
+    releases.publish_due_releases()

@@ -39,7 +39,7 @@ DATASET = (
     "slug name summary description anatomy citation doi access_policy access_days preview_audience is_listed position"
     " agreement_id"
 )
-RELEASE = "version summary notes status reason created_at published_at withdrawn_at dataset_id"
+RELEASE = "version summary notes status reason created_at publish_at published_at withdrawn_at dataset_id"
 EVENT = "pgh_id pgh_created_at pgh_label pgh_context_id pgh_obj_id"
 
 TABLES = {
@@ -158,6 +158,9 @@ TABLES = {
     ),
     "datasets_volume": ours(
         "id path offset size acquisition slices coils readout phase field_strength words archive_id"
+    ),
+    "datasets_ingest": ours(
+        f"id {WORK_COLUMNS} state reason created_at finished_at started_at bytes_read volumes_read archive_id"
     ),
     "datasets_preview": ours(f"id {WORK_COLUMNS} state reason created_at finished_at folder report asked_at volume_id"),
 }

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import pytest_django
 from django.core.cache import cache, caches
 from playwright.sync_api import Browser
 
@@ -23,10 +24,22 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> Iterator[None]:
-    """In between, everything works as the site does."""
+def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker) -> Iterator[None]:
+    """In between, everything works as the site does. Only published releases are made ready-made; see `sealed`."""
+    with django_db_blocker.unblock():
+        owner.switch_seals("DISABLE")
     with owner.working_as_the_application():
         yield
+
+
+@pytest.fixture
+def sealed(db: None) -> Iterator[None]:
+    """What is published cannot be changed from here on, as on the site."""
+    with owner.as_owner():
+        owner.switch_seals("ENABLE")
+    yield
+    with owner.as_owner():
+        owner.switch_seals("DISABLE")
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from datasets.models import (
     Dataset,
     DownloadLink,
     DownloadRecord,
+    Ingest,
     Notice,
     Preview,
     Release,
@@ -121,6 +122,9 @@ class ReleaseFactory(factory.django.DjangoModelFactory):
     version = factory.Sequence(lambda n: f"{n + 1}.0")
     status = Release.Status.PUBLISHED
     published_at = factory.LazyFunction(lambda: timezone.now() - timedelta(days=2))
+    publish_at = factory.LazyAttribute(
+        lambda row: timezone.now() + timedelta(days=2) if row.status == Release.Status.SCHEDULED else None
+    )
 
 
 class ArchiveFactory(factory.django.DjangoModelFactory):
@@ -137,6 +141,13 @@ class ArchiveFactory(factory.django.DjangoModelFactory):
     split = Archive.Split.TRAIN
     coils = "15"
     status = Archive.Status.VERIFIED
+
+
+def published(release: Release) -> Release:
+    """A draft that has all its archives by now, where the database lets nobody add some to a published release."""
+    release.status, release.published_at = Release.Status.PUBLISHED, timezone.now() - timedelta(days=2)
+    release.save(update_fields=["status", "published_at"])
+    return release
 
 
 class VolumeFactory(factory.django.DjangoModelFactory):
@@ -165,6 +176,20 @@ class PreviewFactory(factory.django.DjangoModelFactory):
     finished_at = factory.LazyAttribute(lambda row: timezone.now() if row.pictures else None)
     folder = factory.LazyAttribute(lambda row: digest_of(row.volume.path)[:32] if row.pictures else "")
     report = factory.LazyAttribute(lambda row: report_of(*row.pictures).as_json() if row.pictures else None)
+
+
+class IngestFactory(factory.django.DjangoModelFactory):
+    """Of an archive that waits to be read."""
+
+    class Meta:
+        model = Ingest
+
+    archive = factory.SubFactory(
+        ArchiveFactory,
+        status=Archive.Status.REGISTERED,
+        sha256="",
+        release=factory.SubFactory(ReleaseFactory, status=Release.Status.CHECKING, published_at=None),
+    )
 
 
 class AccessRequestFactory(factory.django.DjangoModelFactory):

@@ -40,6 +40,14 @@ def _switch_triggers(cursor: CursorWrapper, verb: str, tables: Sequence[str]) ->
         cursor.execute(f"ALTER TABLE {table} {verb} TRIGGER USER")
 
 
+def switch_seals(verb: str) -> None:
+    """Of what was published. Rows of a test come as if they had been published with all that they have; a test of
+    what happens to them afterwards asks for the fixture `sealed`."""
+    with connection.cursor() as cursor:
+        for table in ("datasets_release", "datasets_archive", "datasets_volume"):
+            cursor.execute(f"ALTER TABLE {table} {verb} TRIGGER sealed")
+
+
 def without_triggers() -> AbstractContextManager[CursorWrapper]:
     """A cursor of the owner who has switched the triggers of all evidence off, agreements' texts included."""
     return as_owner(freely_with=[*evidence_tables(), "accounts_agreementversion", "accounts_receipt"])

@@ -92,6 +92,10 @@ class DecidingAdmin(HouseAdmin):
         """What the page shows of a row that is decided about."""
         return [str(row)]
 
+    def back_from(self, row: Any) -> str:
+        """Where to go when it is decided, or left as it is."""
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])
+
     def lock_order(self, row: Any) -> tuple[int, ...]:
         """In one order for everybody, so that two maintainers with the same rows wait rather than deadlock."""
         return (row.pk,)
@@ -117,7 +121,7 @@ class DecidingAdmin(HouseAdmin):
         if decision is None or row is None:
             self.message_user(request, "There is nothing here to decide about.", messages.WARNING)
             return HttpResponseRedirect(reverse("admin:index"))
-        back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])
+        back = self.back_from(row)
         return self.decide(request, [row], decision, back=back) or HttpResponseRedirect(back)
 
     def decide(self, request: HttpRequest, rows: list[Any], decision: Decision, back: str) -> HttpResponse | None:

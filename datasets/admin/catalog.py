@@ -11,64 +11,19 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from accounts.admin.decisions import DecidingAdmin, Decision, ReasonForm
+from accounts.admin.decisions import DecidingAdmin, Decision
 from accounts.admin.history import history
 from accounts.admin.marks import hash_groups, link_to, short, state, yes
 from accounts.admin.pages import HouseAdmin, ReadOnlyAdmin, Table, shown_below
 from accounts.models.search import word_query
 from datasets.admin.previews import RenderingAdmin
+from datasets.admin.releases import MADE, address_of, is_open
 from datasets.exceptions import MoveNotAllowed
 from datasets.models import Archive, Dataset, Release, Volume
-from datasets.services.catalog import publish_release, withdraw_release
+from datasets.services.releases import leave_out, read_again
+from datasets.services.releases.registering import UNREAD
+from datasets.tasks import ingest_archives
 from datasets.templatetags.house import bytes_exact, size
-
-# A release in one of these is still being made.
-OPEN = (Release.Status.DRAFT, Release.Status.FAILED)
-SHOWN = (Release.Status.PUBLISHED, Release.Status.WITHDRAWN)
-NOT_YET = (
-    "The archives of a release are registered and checked by the import, which comes with a later version of this "
-    "site: until then, a release that is added here cannot be published."
-)
-
-
-class WithdrawalForm(ReasonForm):
-    """No mail is sent: the reason stands where people look for the release."""
-
-    reason = forms.CharField(
-        max_length=500,
-        widget=forms.Textarea(attrs={"rows": 4, "class": "input"}),
-        help_text="It is shown on the release's page, and to everybody who asks for one of its files. No mail is sent. "
-        "Say what happened and what people should do: one or two sentences, on one line.",
-        error_messages={"required": "Write the reason; it stands in place of the files."},
-    )
-
-
-PUBLISH = Decision(
-    name="publish",
-    title="Publish",
-    consequence="Who has access can download it from now on, and it can no longer be changed. "
-    "It stays listed for good, also when it is withdrawn one day.",
-    service=publish_release,
-    done="{row} is published.",
-    permission="datasets.change_release",
-    is_open=lambda release: release.status in (Release.Status.READY, Release.Status.SCHEDULED),
-    refusals=(MoveNotAllowed,),
-    many=False,
-)
-WITHDRAW = Decision(
-    name="withdraw",
-    title="Withdraw",
-    consequence="Every link to it is refused from its next request on, with the reason that you give. "
-    "A download that has begun goes on for an hour at most. There is no way back.",
-    service=withdraw_release,
-    done="{row} is withdrawn.",
-    permission="datasets.change_release",
-    is_open=lambda release: release.status == Release.Status.PUBLISHED,
-    form=WithdrawalForm,
-    refusals=(MoveNotAllowed,),
-    many=False,
-    is_grave=True,
-)
 
 
 @admin.register(Dataset)
@@ -121,70 +76,34 @@ def releases(dataset: Any) -> Table:
 shown_below(Dataset, permission="datasets.view_dataset")(history)
 
 
-@admin.register(Release)
-class ReleaseAdmin(RenderingAdmin, DecidingAdmin):
-    list_display = ["__str__", "how_far", "created_at", "published_at", "withdrawn_at", "summary"]
-    list_select_related = ["dataset"]
-    list_filter = ["status", "dataset"]
-    search_fields = ["version", "dataset__name"]
-    search_help_text = "The beginning of the version, or any part of the dataset's name"
-    autocomplete_fields = ["dataset"]
-    decisions = [PUBLISH, WITHDRAW]
-    written = ("dataset", "version", "summary", "notes")
-    readonly_fields = ["how_far", "reason", "created_at", "published_at", "withdrawn_at"]
-
-    @staticmethod
-    def volumes_of(chosen: QuerySet) -> QuerySet[Volume]:
-        return Volume.objects.filter(archive__release__in=chosen)
-
-    def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
-        return queryset.filter(Q(version__startswith=term) | Q(dataset__name__icontains=term))
-
-    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
-        return [*self.written, *(self.readonly_fields if obj else ())]
-
-    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
-        about = "" if obj else NOT_YET
-        return [(None, {"fields": self.get_fields(request, obj), "description": about})]
-
-    def get_view_on_site_url(self, obj: Model | None = None) -> str | None:
-        """Only what the catalogue shows has a page there."""
-        shown = isinstance(obj, Release) and obj.dataset.is_listed and obj.status in SHOWN
-        return super().get_view_on_site_url(obj) if shown else None
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return super().has_change_permission(request, obj) and _is_open(obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """One at a time, and only what nobody has seen."""
-        return super().has_delete_permission(request, obj) and obj is not None and _is_open(obj)
-
-    @admin.display(description="state")
-    def how_far(self, row: Release) -> SafeString:
-        return state(row.status)
+def is_made(archive: Archive) -> bool:
+    return archive.release.status in MADE
 
 
-@shown_below(Release, permission="datasets.view_archive")
-def archives(release: Any) -> Table:
-    told = [
-        (
-            link_to("datasets_archive", row.pk, row.name),
-            state(row.status),
-            row.get_split_display(),
-            size(row.size),
-            short(row.reason),
-        )
-        for row in release.archives.order_by("pk").defer("part_hashes")[:200]
-    ]
-    return Table(
-        "Archives",
-        ("File", "State", "Split", "Size", "Reason"),
-        told,
-        all_of_them=f"{reverse('admin:datasets_archive_changelist')}?release__id__exact={release.pk}",
-    )
-
-
-shown_below(Release, permission="datasets.view_release")(history)
+READ_AGAIN = Decision(
+    name="read-again",
+    title="Read again",
+    consequence="What was found in it is forgotten, and its object is read from the first byte, as it is in the bucket "
+    "then. The release is checked until that is done.",
+    service=read_again,
+    done="{row} waits to be read.",
+    permission="datasets.change_release",
+    is_open=lambda archive: is_made(archive) and archive.status != Archive.Status.REGISTERED,
+    refusals=(MoveNotAllowed,),
+    then=ingest_archives,
+)
+LEAVE_OUT = Decision(
+    name="leave-out",
+    title="Leave out",
+    consequence="It is no part of the release any more. Its object stays in the bucket, and can be imported again.",
+    service=leave_out,
+    done="{row} is left out.",
+    permission="datasets.change_release",
+    is_open=is_made,
+    refusals=(MoveNotAllowed,),
+    is_grave=True,
+    then=ingest_archives,
+)
 
 
 class ArchiveForm(forms.ModelForm):
@@ -194,14 +113,15 @@ class ArchiveForm(forms.ModelForm):
 
     def clean_release(self) -> Release:
         release: Release = self.cleaned_data["release"]
-        if not _is_open(release):
+        if not is_open(release):
             raise ValidationError(f"{release} is {release.status}. Choose a draft, or add a new release.")
         return release
 
 
 @admin.register(Archive)
-class ArchiveAdmin(RenderingAdmin):
+class ArchiveAdmin(RenderingAdmin, DecidingAdmin):
     form = ArchiveForm
+    decisions = [READ_AGAIN, LEAVE_OUT]
     list_display = ["name", "release", "split", "coils", "sized", "how_far", "why"]
     list_select_related = ["release__dataset"]
     left_out = ["part_hashes", "release__notes", "release__dataset__description", "release__dataset__citation"]
@@ -224,14 +144,26 @@ class ArchiveAdmin(RenderingAdmin):
         return queryset.filter(name__icontains=term)
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
-        told = {"size", "sha256"} if obj and not _is_open(obj) else {"exactly", "hash"}
+        told = {"size", "sha256"} if obj and not is_open(obj) else {"exactly", "hash"}
         return [name for name in self.fields if name not in told]
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return super().has_change_permission(request, obj) and _is_open(obj)
+        return super().has_change_permission(request, obj) and is_open(obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and obj is not None and _is_open(obj)
+        return super().has_delete_permission(request, obj) and obj is not None and is_open(obj)
+
+    def save_model(self, request: HttpRequest, obj: Archive, form: Any, change: bool) -> None:
+        """What is another object now has to be read again."""
+        if change and {"key", "version_id", "etag", "size", "sha256"} & set(form.changed_data):
+            obj.status, obj.reason, obj.part_size, obj.part_hashes = UNREAD["status"], "", None, []
+        super().save_model(request, obj, form, change)
+
+    def back_from(self, row: Any) -> str:
+        return address_of("progress", row.release)
+
+    def describe(self, row: Any) -> list[str]:
+        return [str(row), str(row.release), short(row.reason)]
 
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
@@ -292,11 +224,3 @@ class VolumeAdmin(RenderingAdmin, ReadOnlyAdmin):
     @admin.display(description="size")
     def sized(self, row: Volume) -> str:
         return size(row.size)
-
-
-def _is_open(row: Any) -> bool:
-    """Whether a release, or an archive of it, may still be changed by hand."""
-    if row is None:
-        return True
-    release = row.release if isinstance(row, Archive) else row
-    return release.status in OPEN

@@ -23,6 +23,8 @@ class Member:
     facts: Facts | None = None
     rendering: Rendering | None = None
     reason: str = ""
+    is_damaged: bool = False
+    """no HDF5 although it should be, cut off, or deadly to read: more than being of a kind that is unknown here"""
 
     def without_pictures(self) -> Self:
         """To be kept in numbers."""

@@ -4,7 +4,14 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import NamedTuple
 
-from datasets.kspace.errors import KSpaceError
+from datasets.kspace.errors import (
+    KSpaceError,
+    NotAVolumeError,
+    ReaderDiedError,
+    ReaderTimeoutError,
+    TooLargeError,
+    UnsafeFileError,
+)
 from datasets.kspace.members import Ingested, Member, PartHashes
 from datasets.kspace.pipes import Ended, Late, Line, Pipe, Stopped
 from datasets.kspace.report import Facts, Rendering, Wish
@@ -21,6 +28,8 @@ SPOOLED = 2
 # A larger member is not written to the disk: no scan is so large.
 LARGEST_VOLUME = 64 * 2**30
 TICK = 0.5
+# What says that a file is not whole by itself, rather than of a kind that is unknown here.
+DAMAGE = (NotAVolumeError, ReaderDiedError, ReaderTimeoutError, TooLargeError, UnsafeFileError)
 
 
 class _Begun(NamedTuple):
@@ -189,14 +198,15 @@ class Pass:
         self._slots.get()
         return Member(begun.path, begun.offset, kept.size, kept.sha256, True, *found)
 
-    def _found(self, spool: Spool) -> tuple[Facts | None, Rendering | None, str]:
+    def _found(self, spool: Spool) -> tuple[Facts | None, Rendering | None, str, bool]:
         try:
             if self._wish is None:
-                return self._sandbox.describe(spool.path), None, ""
+                return self._sandbox.describe(spool.path), None, "", False
             rendering = self._sandbox.render(spool.path, self._wish)
         except KSpaceError as error:
-            return self._facts_at_least(spool), None, str(error)
-        return rendering.report.facts, rendering, ""
+            facts = self._facts_at_least(spool)
+            return facts, None, str(error), facts is None and isinstance(error, DAMAGE)
+        return rendering.report.facts, rendering, "", False
 
     def _facts_at_least(self, spool: Spool) -> Facts | None:
         """Of a volume of which there is no picture: its numbers may be bad, and the file as it should be."""

@@ -81,6 +81,9 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
     def published(self) -> Self:
         return self.filter(status=Release.Status.PUBLISHED)
 
+    def scheduled(self) -> Self:
+        return self.filter(status=Release.Status.SCHEDULED)
+
     def visible(self) -> Self:
         """What the public catalogue shows: withdrawn ones too, with their reason."""
         return self.filter(status__in=[Release.Status.PUBLISHED, Release.Status.WITHDRAWN], dataset__is_listed=True)
@@ -111,7 +114,8 @@ class Release(models.Model):
         Status.READY: {Status.DRAFT, Status.SCHEDULED, Status.PUBLISHED},
         Status.SCHEDULED: {Status.READY, Status.PUBLISHED},
         Status.PUBLISHED: {Status.WITHDRAWN},
-        Status.WITHDRAWN: set(),
+        # A mistake that is undone.
+        Status.WITHDRAWN: {Status.PUBLISHED},
     }
 
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="releases")
@@ -120,6 +124,7 @@ class Release(models.Model):
     notes = models.TextField(blank=True, help_text="Markdown: what changed since the release before.")
     status = models.CharField(max_length=10, choices=Status, default=Status.DRAFT, editable=False)
     reason = models.TextField(blank=True, editable=False, help_text="Why it failed or was withdrawn.")
+    publish_at = models.DateTimeField("is published at", null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     published_at = models.DateTimeField(null=True, blank=True, editable=False)
     withdrawn_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -137,6 +142,9 @@ class Release(models.Model):
             models.CheckConstraint(
                 condition=~Q(status="published") | Q(published_at__isnull=False), name="release_published_with_time"
             ),
+            models.CheckConstraint(
+                condition=~Q(status="scheduled") | Q(publish_at__isnull=False), name="release_scheduled_with_time"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -153,6 +161,12 @@ class Release(models.Model):
 class ArchiveQuerySet(models.QuerySet["Archive"]):
     def verified(self) -> Self:
         return self.filter(status=Archive.Status.VERIFIED)
+
+    def failed(self) -> Self:
+        return self.filter(status=Archive.Status.FAILED)
+
+    def unverified(self) -> Self:
+        return self.exclude(status=Archive.Status.VERIFIED)
 
     def with_volume_counts(self) -> Self:
         return self.annotate(volume_count=Count("volumes"))

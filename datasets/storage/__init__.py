@@ -62,6 +62,15 @@ class ObjectFacts(NamedTuple):
     version_id: str
 
 
+class Listed(NamedTuple):
+    """What a list of the bucket says of one object: bytes, ETag without quotes, and when it was written."""
+
+    key: str
+    size: int
+    etag: str
+    written_at: datetime
+
+
 class RangeMissing(BucketDown):
     """The object ends before the bytes that were asked for."""
 
@@ -269,9 +278,14 @@ class Bucket:
 
     def dated_keys(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         """The same, and when each object was written."""
+        yield from ((listed.key, listed.written_at) for listed in self.listing(prefix))
+
+    def listing(self, prefix: str) -> Iterator[Listed]:
+        """What the keys are that begin so, in their order, a thousand a request."""
         with named_errors():
             for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
-                yield from ((entry["Key"], entry["LastModified"]) for entry in page.get("Contents", []))
+                for entry in page.get("Contents", []):
+                    yield Listed(entry["Key"], entry["Size"], entry.get("ETag", "").strip('"'), entry["LastModified"])
 
     def reachable(self) -> bool:
         """Whether the bucket answers to our credentials, within a few seconds."""

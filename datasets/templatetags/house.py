@@ -264,6 +264,20 @@ def comb(done: int, failed: int, running: int, waiting: int) -> str:
     )
 
 
+@register.simple_tag
+def share(done: int | None, whole: int | None, state: str = "", ticks: int = 30) -> str:
+    """How much of one thing is done, as ticks: in the accent, or in the colour of what is bad where it failed."""
+    percent = min(100, 100 * (done or 0) // whole) if whole else 0
+    end = 4 * (ticks * percent // 100)
+    kind = "bad" if state == "failed" else "left"
+    return format_html(
+        '<svg class="ruler comb share" role="img" aria-label="{} per cent" viewBox="0 0 {} 24"'
+        ' preserveAspectRatio="none"><line class="gone" x1="{}" x2="{}" y1="12" y2="12" stroke-dasharray="1.6 2.4"/>'
+        '<line class="{}" x1="0" x2="{}" y1="12" y2="12" stroke-dasharray="1.6 2.4"/></svg>',
+        *(percent, 4 * ticks, end, 4 * ticks, kind, end),
+    )
+
+
 @register.filter
 def duration(value: timedelta) -> str:
     """About how long something takes: less than a minute, 12 minutes, 3 hours."""

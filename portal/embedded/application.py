@@ -30,10 +30,11 @@ def worker(environment: Mapping[str, str]) -> Part:
 
 
 def renderer(environment: Mapping[str, str]) -> Part:
-    """The worker of previews alone: mails need not wait for them, and pages come first where the processor is busy."""
+    """The worker of previews, and of archives that are read: mails need not wait for it, and pages come first where the
+    processor is busy."""
     nice = shutil.which("nice")
     first = (nice, "-n", "10") if nice else ()
-    return _celery_worker("renderer", environment, queue="previews", concurrency=1, first=first)
+    return _celery_worker("renderer", environment, queue="previews,ingest", concurrency=1, first=first)
 
 
 def _celery_worker(

@@ -12,8 +12,8 @@ from django.db import transaction
 from accounts.models import Agreement, AgreementVersion, User
 from accounts.services.agreements import current_version, publish_version
 from datasets.models import Archive, Dataset, Release, Volume
-from datasets.services.catalog import publish_release
 from datasets.services.previews import plan_previews
+from datasets.services.releases import publish_sample
 from datasets.storage import ObjectFacts, bucket
 from portal.sample.archives import SampleArchive
 from portal.sample.generate import SampleDataset, generate
@@ -118,8 +118,8 @@ def load_dataset(
         )
         for archive, seen in zip(sample.archives, facts, strict=True):
             add_archive(release, sample, archive, seen)
-        publish_release(release, by=by)
         plan_previews(Volume.objects.filter(archive__release=release))
+        publish_sample(release, by=by)
     progress(f"{release} is published: {len(facts)} archives, {sum(seen.size for seen in facts) / 1e6:.1f} MB")
     return release
 

@@ -184,7 +184,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout"
 # Workers do wait, for as long as it takes.
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # Rendering takes minutes of the processor, so it has workers of its own (--queues=previews), and no mail waits for it.
-CELERY_TASK_ROUTES = {"datasets.tasks.render_previews": {"queue": "previews"}}
+# Reading an archive takes hours of one worker, so whoever has many archives starts more of them (--queues=ingest).
+CELERY_TASK_ROUTES = {
+    "datasets.tasks.render_previews": {"queue": "previews"},
+    "datasets.tasks.ingest_archives": {"queue": "ingest"},
+}
 CELERY_TASK_TIME_LIMIT = 600
 CELERY_TASK_SOFT_TIME_LIMIT = 540
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -197,6 +201,11 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "accounts.tasks.sweep", "schedule": schedule(10), "options": {"expires": 1_800}},
     "require-agreements": {
         "task": "accounts.tasks.require_due_versions",
+        "schedule": schedule(60),
+        "options": {"expires": 1_800},
+    },
+    "publish-releases": {
+        "task": "datasets.tasks.publish_due_releases",
         "schedule": schedule(60),
         "options": {"expires": 1_800},
     },

@@ -25,6 +25,7 @@ from tests.factories import (  # noqa: E402
     ReleaseFactory,
     UserFactory,
     VolumeFactory,
+    published,
 )
 from tests.maintainers import maintainer  # noqa: E402
 
@@ -43,9 +44,11 @@ def make_catalogue() -> list[Archive]:
     for _ in range(DATASETS):
         dataset = DatasetFactory(agreement=version.agreement)
         for _ in range(RELEASES):
-            archives = ArchiveFactory.create_batch(ARCHIVES, release=ReleaseFactory(dataset=dataset))
+            release = ReleaseFactory(dataset=dataset, status="draft", published_at=None)
+            archives = ArchiveFactory.create_batch(ARCHIVES, release=release)
             rows = [VolumeFactory.build(archive=archive) for archive in archives for _ in range(VOLUMES)]
             Volume.objects.bulk_create(rows)
+            published(release)
     return archives
 
 

@@ -16,6 +16,7 @@ from tests.factories import (  # noqa: E402
     ArchiveFactory,
     DatasetFactory,
     ReleaseFactory,
+    published,
 )
 
 # Some blocks of the network's, so that a transfer can be cut in its midst.
@@ -31,9 +32,9 @@ def main() -> None:
         Path(file.name).write_bytes(content)
         bucket().upload(file.name, key)
     sha256 = hashlib.sha256(content).hexdigest()
-    ArchiveFactory(
-        release=ReleaseFactory(dataset=dataset, version="1.0"), name=ARCHIVE, key=key, size=BYTES, sha256=sha256
-    )
+    release = ReleaseFactory(dataset=dataset, version="1.0", status="draft", published_at=None)
+    ArchiveFactory(release=release, name=ARCHIVE, key=key, size=BYTES, sha256=sha256)
+    published(release)
     print(f"A dataset and an archive of {BYTES:,} bytes are there")
 
 

@@ -11,8 +11,8 @@ from accounts.models import OutgoingMail, User
 from datasets.models import Archive
 from datasets.services.access import approve_request, decline_request, renew_grant, revoke_grant
 from datasets.services.access.reminders import remind_of_ends
-from datasets.services.catalog import withdraw_release
 from datasets.services.downloads import address_of, replace_link
+from datasets.services.releases import withdraw_release
 from tests.access import asked, granted, link_of, offered, publish_next, reviewed, set_end, sign
 from tests.factories import AgreementVersionFactory, ArchiveFactory, DatasetFactory, StaffFactory, UserFactory
 from tests.receipts import document_of, make_all_receipts

@@ -17,8 +17,8 @@ from accounts.models import OutgoingMail, Signature, User
 from accounts.services.agreements import current_version
 from datasets.models import AccessGrant, AccessRequest, Dataset, DownloadLink
 from datasets.services.access import approve_request, decline_request, revoke_grant, withdraw_request
-from datasets.services.catalog import withdraw_release
 from datasets.services.downloads import address_of
+from datasets.services.releases import withdraw_release
 from tests.access import asked, granted, granted_by_hand, link_of, offered, publish_next, reviewed, set_end, sign
 from tests.factories import (
     AgreementVersionFactory,

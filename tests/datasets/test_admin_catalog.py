@@ -68,17 +68,6 @@ def test_a_term_that_cannot_be_is_refused_with_a_sentence(access_days: str, clie
     assert not Dataset.objects.exists()
 
 
-def test_a_ready_release_is_published(client: Client) -> None:
-    maintainer(client)
-    release = unpublished("ready")
-    ArchiveFactory(release=release)
-
-    decide(client, release, "publish")
-
-    release.refresh_from_db()
-    assert release.status == "published"
-
-
 def test_what_keeps_a_release_from_being_published_is_said(client: Client) -> None:
     maintainer(client)
     release = unpublished("ready")
@@ -144,10 +133,10 @@ def test_a_draft_is_written_and_thrown_away(client: Client) -> None:
     assert not Release.objects.exists()
 
 
-def test_the_form_of_a_new_release_says_that_it_cannot_be_published_yet(client: Client) -> None:
+def test_the_form_of_a_new_release_says_how_it_gets_its_archives(client: Client) -> None:
     maintainer(client)
 
-    assert "comes with a later version of this site" in client.get(f"{RELEASES}add/").content.decode()
+    assert "then import its archives from a folder of the bucket" in client.get(f"{RELEASES}add/").content.decode()
 
 
 @pytest.mark.parametrize(

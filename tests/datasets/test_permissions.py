@@ -215,7 +215,7 @@ class TestRelease:
 
     @pytest.mark.parametrize("status", ["draft", "checking", "ready", "scheduled", "failed"])
     def test_one_that_is_not_published_is_refused(self, link: DownloadLink, status: str) -> None:
-        Release.objects.filter(pk=link.release_id).update(status=status)
+        Release.objects.filter(pk=link.release_id).update(status=status, publish_at=timezone.now())
         kind, sentence = refused(link)
         assert kind is exceptions.ReleaseUnpublished
         assert sentence.startswith("Knee 2.0 is not published.")

@@ -260,7 +260,7 @@ def test_a_withdrawn_release_shows_no_pictures(client: Client, preview: Preview)
 
 @pytest.mark.parametrize("status", ["draft", "checking", "ready", "scheduled", "failed"])
 def test_a_volume_of_a_release_that_is_not_published_has_no_page(client: Client, volume: Volume, status: str) -> None:
-    Release.objects.update(status=status, reason="x")
+    Release.objects.update(status=status, reason="x", publish_at=timezone.now())
 
     html_of(client, volume.get_absolute_url(), status=404)
 

@@ -28,6 +28,7 @@ from datasets.models import (
     DownloadLink,
     DownloadRecord,
     EvidenceAnchor,
+    Ingest,
     Notice,
     Preview,
     Release,
@@ -97,6 +98,7 @@ MAKERS: dict[type[Model], Callable[[int], Any]] = {
     EvidenceAnchor: make_anchors,
     Notice: factories.NoticeFactory.create_batch,
     Preview: factories.PreviewFactory.create_batch,
+    Ingest: factories.IngestFactory.create_batch,
 }
 
 
@@ -251,6 +253,7 @@ def test_autocompletion_needs_the_same_queries_for_few_rows_and_for_many(
 EVIDENCE = [
     *(Signature, DownloadRecord, DownloadLink, OutgoingMail, AccessGrant, AccessRequest, Volume, LogEntry, Notice),
     Preview,
+    Ingest,
 ]
 
 

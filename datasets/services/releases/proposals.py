@@ -1,0 +1,148 @@
+"""What a folder of the bucket would make of a release. Nothing is downloaded, and nothing is written."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from datasets.exceptions import SourceRefused
+from datasets.models import Archive, Dataset, Release
+from datasets.services.releases.guesses import coils_of, faults_of, names_in_two_cases, oddities_of, split_of
+from datasets.services.releases.sources import prefix_of, source_of
+from datasets.storage import Listed, bucket
+
+# More than anybody ever put into a release; a list of a whole archive's scans, one a key, is shorter.
+MOST = 100_000
+
+
+class Standing(StrEnum):
+    """Against the newest published release of the dataset."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    SAME = "same"
+
+
+class Proposed(NamedTuple):
+    """One object, as an archive of the release."""
+
+    key: str
+    name: str
+    size: int
+    etag: str
+    split: str
+    coils: str
+    standing: Standing
+    former_size: int | None
+    faults: tuple[str, ...]
+    """Why it cannot be taken; none when it can."""
+    oddities: tuple[str, ...]
+    """What to look at before it is taken."""
+
+    @property
+    def is_usable(self) -> bool:
+        return not self.faults
+
+
+@dataclass(frozen=True)
+class Proposal:
+    source: str
+    former: Release | None
+    rows: Sequence[Proposed]
+    """In the order of their keys."""
+    gone: Sequence[Archive]
+    """Archives of the former release of whose name there is none any more."""
+    fingerprint: str
+    """Of the list, so that what was agreed to is what is registered."""
+
+    @property
+    def usable(self) -> list[Proposed]:
+        return [row for row in self.rows if row.is_usable]
+
+    def count(self, standing: Standing) -> int:
+        return sum(row.standing == standing for row in self.rows)
+
+
+def propose(dataset: Dataset, source: str) -> Proposal:
+    """List the folder and say what each object in it would be. Raises SourceRefused and BucketDown."""
+    prefix = prefix_of(source)
+    listed = _listed(prefix)
+    former = former_release(dataset)
+    known = _archives_of(former)
+    rows = _proposed(listed, known)
+    names = {row.name for row in rows}
+    return Proposal(
+        source=source_of(prefix),
+        former=former,
+        rows=rows,
+        gone=[archive for name, archive in known.items() if name not in names],
+        fingerprint=_fingerprint(listed),
+    )
+
+
+def former_release(dataset: Dataset, before: Release | None = None) -> Release | None:
+    """The newest published one, which a new one is compared with."""
+    others = dataset.releases.published().newest_first()
+    return (others.exclude(pk=before.pk) if before else others).first()
+
+
+def _archives_of(release: Release | None) -> dict[str, Archive]:
+    if release is None:
+        return {}
+    return {archive.name: archive for archive in release.archives.defer("part_hashes")}
+
+
+def _listed(prefix: str) -> list[Listed]:
+    found = []
+    for listed in bucket().listing(prefix):
+        # A key that ends so is what a console makes of an empty folder.
+        if not listed.key.endswith("/"):
+            found.append(listed)
+        if len(found) > MOST:
+            raise SourceRefused(f"There are more than {MOST:,} objects in {source_of(prefix)}. Choose a folder in it.")
+    if not found:
+        raise SourceRefused(f"There is nothing in {source_of(prefix)}.")
+    return found
+
+
+def _proposed(listed: Iterable[Listed], known: dict[str, Archive]) -> list[Proposed]:
+    named = [(entry, entry.key.rpartition("/")[2]) for entry in listed]
+    counts = Counter(name for _entry, name in named)
+    cases = names_in_two_cases(counts)
+    rows = []
+    for entry, name in named:
+        former = known.get(name)
+        faults, odd = faults_of(name, entry.size), oddities_of(name)
+        if counts[name] > 1:
+            faults.append("another object in this folder has the same name")
+        elif name in cases:
+            odd.append("another name differs only by its case")
+        rows.append(
+            Proposed(
+                key=entry.key,
+                name=name,
+                size=entry.size,
+                etag=entry.etag,
+                split=former.split if former else split_of(name),
+                coils=former.coils if former else coils_of(name),
+                standing=_standing(entry, former),
+                former_size=former.size if former else None,
+                faults=tuple(faults),
+                oddities=tuple(odd),
+            )
+        )
+    return rows
+
+
+def _standing(entry: Listed, former: Archive | None) -> Standing:
+    if former is None:
+        return Standing.NEW
+    # An ETag also differs when the same bytes were sent in other parts: then they are read, and the hash decides.
+    return Standing.SAME if (entry.size, entry.etag) == (former.size, former.etag) else Standing.CHANGED
+
+
+def _fingerprint(listed: Iterable[Listed]) -> str:
+    lines = (f"{entry.key}\0{entry.size}\0{entry.etag}\n" for entry in listed)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
