@@ -56,10 +56,17 @@ def keep_pictures(rendering: Rendering, row: Preview) -> None:
     """Put all pictures into the bucket, and finish the row that names their folder. Twice is the same as once."""
     if not rendering.contents:
         raise KSpaceError("No picture could be made of this volume.")
+    with kept_pictures(rendering) as folder:
+        row.finish(row.State.DONE, folder=folder, report=rendering.report.as_json())
+
+
+@contextmanager
+def kept_pictures(rendering: Rendering) -> Iterator[str]:
+    """Put all pictures into the bucket; within it the row is written that names their folder, which it gives."""
     folder = folder_of(rendering.contents)
     with _alone_in(folder):
         _write(folder, rendering.contents)
-        row.finish(row.State.DONE, folder=folder, report=rendering.report.as_json())
+        yield folder
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -9,7 +10,7 @@ from django.db.models.functions import Now
 from datasets.kspace.archive import Member
 from datasets.kspace.errors import BrokenArchiveError
 from datasets.models import Archive, Ingest, Preview, Volume
-from datasets.services.previews.pictures import keep_pictures
+from datasets.services.previews.pictures import kept_pictures
 
 LONGEST_REASON = 1_000
 LONGEST_PATH = 255
@@ -57,9 +58,9 @@ class Reading:
         if member.is_damaged:
             self.broken.append(f"File {self.volumes:,} of the archive cannot be opened: {member.path}: {member.reason}")
             return
+        made = member.rendering if member.rendering and member.rendering.contents else None
         # Into the bucket before any row names them; what a killed worker leaves there is deleted after a day.
-        folder = keep_pictures(member.rendering) if member.rendering and member.rendering.contents else ""
-        with transaction.atomic():
+        with kept_pictures(made) if made else nullcontext("") as folder, transaction.atomic():
             # The seal locks the release for this moment, which everybody locks before the row of work: so nobody waits
             # in a circle.
             volume = Volume.objects.create(archive=self.archive, **_facts_of(member))
