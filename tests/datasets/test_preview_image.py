@@ -132,7 +132,7 @@ class TestRelease:
         self, status: str, preview: Preview, client: Client
     ) -> None:
         shown_to(EVERYONE, preview)
-        Release.objects.update(status=status, reason="so", withdrawn_at=timezone.now())
+        Release.objects.update(status=status, reason="so", withdrawn_at=timezone.now(), publish_at=timezone.now())
         assert client.get(address(preview)).status_code == 404
         client.force_login(UserFactory())
         assert client.get(address(preview)).status_code == 404
