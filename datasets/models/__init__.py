@@ -4,6 +4,7 @@ from datasets.models.access import AccessGrant, AccessRequest
 from datasets.models.anchors import EvidenceAnchor
 from datasets.models.catalog import Archive, CatalogueEdition, Dataset, Release, Volume
 from datasets.models.downloads import DailyUsage, DownloadLink, DownloadRecord
+from datasets.models.errata import Erratum
 from datasets.models.notices import Notice
 from datasets.models.previews import Preview
 
@@ -16,6 +17,7 @@ __all__ = [
     "Dataset",
     "DownloadLink",
     "DownloadRecord",
+    "Erratum",
     "EvidenceAnchor",
     "Notice",
     "Preview",

@@ -18,9 +18,8 @@ from accounts.models import AgreementVersion, OutgoingMail, User
 from accounts.services.agreements import publish_version
 from accounts.tasks import sweep
 from datasets.models import AccessGrant, Dataset, Notice
-from datasets.services import notices
 from datasets.services.access import revoke_grant
-from datasets.services.notices import announce_versions, concern_of, people_to_reach, send_due_notices
+from datasets.services.notices import announce_versions, concern_of, people_to_reach, send_due_notices, sending
 from datasets.tasks import send_notices
 from tests.access import disabled, granted, granted_by_hand, offered, publish_next, set_end, sign
 from tests.factories import (
@@ -298,7 +297,7 @@ class TestGettingThrough:
     def test_a_worker_killed_before_any_statement_is_followed_by_one_that_goes_on(
         self, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(notices, "BATCH", 3)
+        monkeypatch.setattr(sending, "BATCH", 3)
         people = signers(dataset, 8)
         published(dataset)
         announce_versions()
@@ -322,7 +321,7 @@ class TestGettingThrough:
     def test_progress_between_deaths_makes_a_row_no_poison(
         self, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(notices, "BATCH", 1)
+        monkeypatch.setattr(sending, "BATCH", 1)
         people = signers(dataset, 8)
         published(dataset)
         announce_versions()
@@ -351,7 +350,7 @@ class TestGettingThrough:
         Notice.objects.filter(pk=slow.pk).update(leased_until=timezone.now() - DAYS)
         assert Notice.objects.claim(lease=DAYS) == slow
 
-        notices.reach_some(slow)
+        sending.reach_some(slow)
 
         assert mailed() == {}
         assert Notice.objects.get(pk=slow.pk).reached == 0
@@ -379,7 +378,7 @@ class TestGettingThrough:
 @pytest.mark.django_db(transaction=True)
 def test_workers_at_the_same_time_reach_everybody_once(monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = offered()
-    monkeypatch.setattr(notices, "BATCH", 4)
+    monkeypatch.setattr(sending, "BATCH", 4)
     people = signers(dataset, 30)
     published(dataset)
 
