@@ -1,5 +1,8 @@
 """What the mails to many say: of new versions of agreements, and of releases."""
 
+import time
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.utils import timezone
@@ -9,12 +12,13 @@ from accounts.mail.letters import Letter, letter_with
 from accounts.models import AgreementVersion, OutgoingMail, User
 from accounts.services.announcements import unsubscribe_address, unsubscribe_headers
 from accounts.services.differences import in_words
-from datasets.models import AccessGrant, Archive, Notice, Release
+from datasets.models import Notice, Release
 from datasets.services.notices import (
     MAILS,
-    archives_of_concern,
+    affected_archives,
     concern_of,
-    is_told,
+    grant_to_tell,
+    names_to_tell,
     notice_of,
     why_over,
     why_untrue,
@@ -22,6 +26,9 @@ from datasets.services.notices import (
 
 # Archives that a mail names; how many more there are is said.
 NAMED = 12
+# How long a worker keeps what a notice says to everybody, such as a dataset's name.
+KEPT_SECONDS = 30
+NOT_CONCERNED = "It does not concern this person any more."
 
 
 # Agreements -----------------------------------------------------------------------------------------------
@@ -58,48 +65,68 @@ def _concern(mail: OutgoingMail, version: AgreementVersion | None) -> dict[str, 
 # Releases -------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Said:
+    """What the mail of a notice says to everybody."""
+
+    notice: Notice
+    archives: list[int]
+    """The numbers of those that are affected."""
+    context: dict[str, Any]
+
+
 @renders("release/published")
 @renders("release/withdrawn")
 @renders("release/reinstated")
 @renders("release/erratum")
 def about_release(mail: OutgoingMail) -> Content:
-    notice = notice_of(mail.keys["notice"])
-    if mail.user is None or not is_told(notice, mail.user):
-        raise Obsolete("It does not concern this person any more.")
-    untrue = why_untrue(notice)
+    said = _said_lately(mail.keys["notice"], int(time.monotonic() // KEPT_SECONDS))
+    if mail.user is None:
+        raise Obsolete(NOT_CONCERNED)
+    untrue = why_untrue(said.notice)
     if untrue:
         raise Obsolete(untrue)
-    return _content(notice, mail.user)
+    return _content(said, mail.user)
 
 
 def preview(notice: Notice, *, to: User) -> Letter:
     """The mail that a notice would send, as this maintainer would get it; nothing is written."""
     notice.test_for = to
     mail = OutgoingMail(template=MAILS[Notice.Kind(notice.kind)], to=to.email, user=to)
-    return letter_with(mail, _content(notice, to))
+    return letter_with(mail, _content(_said(notice), to))
 
 
-def _content(notice: Notice, user: User) -> Content:
+@lru_cache(maxsize=4)
+def _said_lately(notice: int, _time: int) -> Said:
+    """The same for the twenty thousand mails of a notice. Whether it is still so is asked for each."""
+    return _said(notice_of(notice))
+
+
+def _said(notice: Notice) -> Said:
     release = notice.release
     if release is None:
         raise Obsolete("It is about no release.")
     context = {"notice": notice, "release": release, "dataset": release.dataset, "is_test": bool(notice.test_for_id)}
+    archives = list(affected_archives(notice).values_list("pk", "size"))
     if notice.kind == Notice.Kind.RELEASE:
-        facts = {"unsubscribe": unsubscribe_address(user), **_what_is_new(release, user)}
-        return Content({**context, **facts}, headers=unsubscribe_headers(user))
-    names = list(archives_of_concern(notice, user).values_list("name", flat=True)[: NAMED + 1])
-    if len(names) > NAMED:
-        context["more"] = archives_of_concern(notice, user).count() - NAMED
-    context["names"] = names[:NAMED]
+        context |= {"archives": len(archives), "size": sum(size or 0 for _pk, size in archives)}
     if notice.erratum is not None:
         context |= {"erratum": notice.erratum, "blocks": in_words(notice.erratum.text)}
     if notice.kind == Notice.Kind.WITHDRAWAL:
         others = Release.objects.published().filter(dataset=release.dataset_id).exclude(pk=release.pk)
         context["replacement"] = others.newest_first().only("version", "dataset").first()
-    return Content(context)
+    return Said(notice, [pk for pk, _size in archives], context)
 
 
-def _what_is_new(release: Release, user: User) -> dict[str, Any]:
-    archives = Archive.objects.filter(release=release).values_list("size", flat=True)
-    grant = AccessGrant.objects.current().filter(user=user, dataset=release.dataset_id).first()
-    return {"archives": len(archives), "size": sum(size or 0 for size in archives), "grant": grant}
+def _content(said: Said, user: User) -> Content:
+    """With what concerns this person; Obsolete when nothing does any more."""
+    if said.notice.kind == Notice.Kind.RELEASE:
+        grant = grant_to_tell(said.notice, user)
+        if grant is None and not said.notice.test_for_id:
+            raise Obsolete(NOT_CONCERNED)
+        context = {**said.context, "grant": grant, "unsubscribe": unsubscribe_address(user)}
+        return Content(context, headers=unsubscribe_headers(user))
+    names = names_to_tell(said.notice, user, said.archives)
+    if not names and not said.notice.test_for_id:
+        raise Obsolete(NOT_CONCERNED)
+    return Content({**said.context, "names": names[:NAMED], "more": max(0, len(names) - NAMED)})

@@ -11,8 +11,8 @@ from datasets.services.notices.agreements import (
 from datasets.services.notices.errata import publish_erratum
 from datasets.services.notices.releases import (
     affected_archives,
-    archives_of_concern,
-    is_told,
+    grant_to_tell,
+    names_to_tell,
     people_told,
     plan_release_notice,
     send_test,
@@ -24,10 +24,10 @@ __all__ = [
     "MAILS",
     "affected_archives",
     "announce_versions",
-    "archives_of_concern",
     "concern_of",
+    "grant_to_tell",
     "is_past",
-    "is_told",
+    "names_to_tell",
     "notice_of",
     "people_to_reach",
     "people_told",

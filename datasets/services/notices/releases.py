@@ -5,6 +5,8 @@ are told to exactly those who were issued a download of an affected archive: als
 whatever they unsubscribed from, for they have the data.
 """
 
+from collections.abc import Sequence
+
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
@@ -81,31 +83,36 @@ def affected_archives(notice: Notice) -> QuerySet[Archive]:
     return release.archives.order_by("pk")
 
 
-def archives_of_concern(notice: Notice, user: User) -> QuerySet[Archive]:
-    """The affected archives of which this person was issued a download; in a test, all of them."""
-    archives = affected_archives(notice)
-    if notice.test_for_id:
-        return archives
-    return archives.filter(Exists(DownloadRecord.objects.filter(archive=OuterRef("pk"), link__grant__user=user)))
+def grant_to_tell(notice: Notice, user: User) -> AccessGrant | None:
+    """The access for which a person is told of a new release; None when they are not. As `people_told` has it, in one
+    query."""
+    if not user.is_active or user.unsubscribed_at is not None:
+        return None
+    return _grants(notice).filter(user=user).first()
 
 
-def is_told(notice: Notice, user: User) -> bool:
-    """Whether what was to be told still concerns this person; a test concerns whom it is for."""
+def names_to_tell(notice: Notice, user: User, archives: Sequence[int]) -> list[str]:
+    """Of the affected archives those that this person was issued, in their order; none when they are not told. As
+    `people_told` has it, in one query. A test names all of them."""
     if notice.test_for_id:
-        return notice.test_for_id == user.pk
-    return people_told(notice).filter(pk=user.pk).exists()
+        return list(affected_archives(notice).values_list("name", flat=True))
+    if not user.is_active:
+        return []
+    records = DownloadRecord.objects.filter(link__grant__user=user, archive__in=archives)
+    return [name for _pk, name in records.order_by("archive").values_list("archive", "archive__name").distinct()]
 
 
 def why_untrue(notice: Notice) -> str:
     """Why a notice would say what is not so any more, as a sentence; empty when it is so."""
     if notice.test_for_id:
         return ""
-    release = _release(notice)
-    if notice.kind == Notice.Kind.RELEASE and release.status != Release.Status.PUBLISHED:
-        return f"{release} is {release.status}."
+    # Asked anew: the notice may have been read a while ago.
+    if notice.kind == Notice.Kind.RELEASE:
+        status = Release.objects.values_list("status", flat=True).get(pk=_release(notice).pk)
+        return "" if status == Release.Status.PUBLISHED else f"{notice.release} is {status}."
     if notice.kind in Notice.ABOUT_STANDING:
-        later = Notice.objects.to_many().filter(release=release, kind__in=Notice.ABOUT_STANDING, pk__gt=notice.pk)
-        if later.exists():
+        told = Notice.objects.to_many().filter(release=notice.release_id, kind__in=Notice.ABOUT_STANDING)
+        if told.filter(pk__gt=notice.pk).exists():
             return "A later decision about the release is told instead."
     return ""
 
