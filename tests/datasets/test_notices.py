@@ -1,15 +1,13 @@
 """Notices of new agreement versions: when they are written, whom they reach, and that they get through to each once."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from celery import Task
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -30,6 +28,7 @@ from tests.factories import (
     StaffFactory,
     UserFactory,
 )
+from tests.killing import Killed, has_survived, killed_at, let_leases_run_out
 from tests.maintainers import maintainer
 from tests.threads import at_once
 
@@ -259,38 +258,6 @@ class TestReminder:
 
         assert [notice.kind for notice in Notice.objects.all()] == ["agreement"]
         assert mailed().total() == 1
-
-
-class Killed(BaseException):
-    """As a worker ends that is killed: nothing is caught, nothing is given back."""
-
-
-@contextmanager
-def killed_at(statement: int) -> Iterator[list[int]]:
-    """End whatever runs before its n-th statement."""
-    seen = [0]
-
-    def count(execute: Callable[..., Any], *args: Any) -> Any:
-        seen[0] += 1
-        if seen[0] == statement:
-            raise Killed
-        return execute(*args)
-
-    with connection.execute_wrapper(count):
-        yield seen
-
-
-def has_survived(seconds: float) -> bool:
-    """Whether a worker came to the end of its run."""
-    try:
-        send_due_notices(seconds=seconds)
-    except Killed:
-        return False
-    return True
-
-
-def let_leases_run_out() -> None:
-    Notice.objects.filter(state="running").update(leased_until=timezone.now() - DAYS)
 
 
 class TestGettingThrough:

@@ -34,6 +34,7 @@ from tests.factories import (
     StaffFactory,
     UserFactory,
 )
+from tests.killing import has_survived, killed_at, let_leases_run_out
 from tests.letters import parsed, wire
 from tests.person import deleted, whole_person
 from tests.threads import at_once
@@ -312,6 +313,41 @@ class TestTest:
         told(Notice.Kind.RELEASE, release)
 
         assert mailed("release/published") == {boss.email: 2, holder.email: 1}
+
+
+def test_a_worker_killed_before_any_statement_is_followed_by_one_that_tells_the_rest(
+    monkeypatch: pytest.MonkeyPatch, release: Release
+) -> None:
+    monkeypatch.setattr(sending, "BATCH", 3)
+    people = [fetched(release) for _each in range(7)]
+    # Who holds access and downloaded nothing stands between them.
+    granted(UserFactory(), release.dataset)
+    statement, kills = 0, True
+    while kills:
+        statement += 1
+        notice = plan_release_notice(release, Notice.Kind.WITHDRAWAL, text="Two volumes carried dates.")
+        with killed_at(statement):
+            kills = not has_survived(60)
+        let_leases_run_out()
+        send_due_notices(seconds=60)
+
+        notice.refresh_from_db()
+        assert (notice.state, notice.reached) == ("done", 7), f"killed at {statement}"
+        assert mailed("release/withdrawn") == {user.email: 1 for user in people}, f"killed at {statement}"
+        OutgoingMail.objects.all().delete()
+    assert statement > 15
+
+
+def test_queries_do_not_grow_with_the_people_of_a_batch(release: Release) -> None:
+    fetched(release)
+    with killed_at(-1) as few:
+        told(Notice.Kind.WITHDRAWAL, release, text="So.")
+    for _each in range(20):
+        fetched(release)
+    with killed_at(-1) as many:
+        told(Notice.Kind.WITHDRAWAL, release, text="So.")
+    assert Notice.objects.latest("pk").reached == 21
+    assert many == few
 
 
 @pytest.mark.django_db(transaction=True)
