@@ -16,6 +16,7 @@ from accounts.admin.history import history
 from accounts.admin.marks import hash_groups, link_to, short, state, yes
 from accounts.admin.pages import HouseAdmin, ReadOnlyAdmin, Table, shown_below
 from accounts.models.search import word_query
+from accounts.tasks import sweep
 from datasets.admin.previews import RenderingAdmin
 from datasets.exceptions import MoveNotAllowed
 from datasets.models import Archive, Dataset, Release, Volume
@@ -32,13 +33,13 @@ NOT_YET = (
 
 
 class WithdrawalForm(ReasonForm):
-    """No mail is sent: the reason stands where people look for the release."""
+    """The reason stands where people look for the release, and in a mail to those who downloaded it."""
 
     reason = forms.CharField(
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 4, "class": "input"}),
-        help_text="It is shown on the release's page, and to everybody who asks for one of its files. No mail is sent. "
-        "Say what happened and what people should do: one or two sentences, on one line.",
+        help_text="It is shown on the release's page, to everybody who asks for one of its files, and in a mail to those "
+        "who were issued a download of it. Say what happened and what people should do: one or two sentences, on one line.",
         error_messages={"required": "Write the reason; it stands in place of the files."},
     )
 
@@ -46,11 +47,12 @@ class WithdrawalForm(ReasonForm):
 PUBLISH = Decision(
     name="publish",
     title="Publish",
-    consequence="Who has access can download it from now on, and it can no longer be changed. "
+    consequence="Who has access can download it from now on and is mailed, and it can no longer be changed. "
     "It stays listed for good, also when it is withdrawn one day.",
     service=publish_release,
     done="{row} is published.",
     permission="datasets.change_release",
+    then=sweep,
     is_open=lambda release: release.status in (Release.Status.READY, Release.Status.SCHEDULED),
     refusals=(MoveNotAllowed,),
     many=False,
@@ -63,6 +65,7 @@ WITHDRAW = Decision(
     service=withdraw_release,
     done="{row} is withdrawn.",
     permission="datasets.change_release",
+    then=sweep,
     is_open=lambda release: release.status == Release.Status.PUBLISHED,
     form=WithdrawalForm,
     refusals=(MoveNotAllowed,),

@@ -8,14 +8,15 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.services.agreements import current_version
 from datasets.exceptions import MoveNotAllowed
-from datasets.models import Archive, Release
+from datasets.models import Archive, Notice, Release
 from datasets.permissions import as_clause, day_long
 from datasets.services.access import require_reason
+from datasets.services.notices import plan_release_notice
 
 
 @transaction.atomic
 def publish_release(release: Release, *, by: User) -> Release:
-    """Let those with access download it. A second click finds it published and changes nothing."""
+    """Let those with access download it, and tell them. A second click finds it published and changes nothing."""
     release = _locked(release)
     if release.status == Release.Status.PUBLISHED:
         return release
@@ -26,12 +27,14 @@ def publish_release(release: Release, *, by: User) -> Release:
     release.status, release.published_at = Release.Status.PUBLISHED, timezone.now()
     with pghistory.context(user=by.pk):
         release.save(update_fields=["status", "published_at"])
+    plan_release_notice(release, Notice.Kind.RELEASE)
     return release
 
 
 @transaction.atomic
 def withdraw_release(release: Release, *, by: User, reason: str) -> Release:
-    """Stop every download of it at the next request, and say why in its place. There is no way back."""
+    """Stop every download of it at the next request, say why in its place, and tell who was issued a download of it.
+    There is no way back."""
     release = _locked(release)
     if release.status == Release.Status.WITHDRAWN and release.reason == " ".join(reason.split()):
         return release
@@ -40,6 +43,7 @@ def withdraw_release(release: Release, *, by: User, reason: str) -> Release:
     release.withdrawn_at = timezone.now()
     with pghistory.context(user=by.pk):
         release.save(update_fields=["status", "reason", "withdrawn_at"])
+    plan_release_notice(release, Notice.Kind.WITHDRAWAL, text=release.reason)
     return release
 
 

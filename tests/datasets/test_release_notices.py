@@ -16,6 +16,7 @@ from accounts.services.announcements import unsubscribe
 from datasets.exceptions import MoveNotAllowed
 from datasets.models import Archive, Dataset, Erratum, Notice, Release
 from datasets.services.access import revoke_grant
+from datasets.services.catalog import publish_release, withdraw_release
 from datasets.services.notices import (
     plan_release_notice,
     publish_erratum,
@@ -199,6 +200,28 @@ class TestWhoDownloaded:
 
         assert mailed(template) == {"": 1}
         assert OutgoingMail.objects.get(template=template).reason == "Not sent: the account was deleted."
+
+
+class TestDecisions:
+    def test_publishing_a_release_tells_of_it_once(self, dataset: Dataset) -> None:
+        holder = granted(UserFactory(), dataset).user
+        ready = ReleaseFactory(dataset=dataset, status="ready", published_at=None)
+        ArchiveFactory(release=ready)
+        boss = StaffFactory()
+
+        publish_release(publish_release(ready, by=boss), by=boss)
+        send_due_notices(seconds=60)
+
+        assert mailed("release/published") == {holder.email: 1}
+
+    def test_withdrawing_tells_who_downloaded_it_why(self, release: Release) -> None:
+        user, boss = fetched(release), StaffFactory()
+        withdrawn = withdraw_release(release, by=boss, reason="Two volumes carried dates.")
+        withdraw_release(withdrawn, by=boss, reason="Two volumes carried dates.")
+        send_due_notices(seconds=60)
+
+        assert mailed("release/withdrawn") == {user.email: 1}
+        assert "Two volumes carried dates." in letter(OutgoingMail.objects.latest("pk")).text
 
 
 class TestStanding:
