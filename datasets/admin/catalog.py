@@ -38,8 +38,9 @@ class WithdrawalForm(ReasonForm):
     reason = forms.CharField(
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 4, "class": "input"}),
-        help_text="It is shown on the release's page, to everybody who asks for one of its files, and in a mail to those "
-        "who were issued a download of it. Say what happened and what people should do: one or two sentences, on one line.",
+        help_text="It is shown on the release's page, to everybody who asks for one of its files, and in a mail to "
+        "those who were issued a download of it. Say what happened and what people should do: one or two sentences, on "
+        "one line.",
         error_messages={"required": "Write the reason; it stands in place of the files."},
     )
 
