@@ -9,6 +9,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="profile")),
     path("profile/", views.profile, name="profile"),
     path("profile/sign-out-everywhere/", views.sign_out_everywhere, name="sign_out_everywhere"),
+    path("profile/announcements/", views.announcements, name="announcements"),
     path("profile/delete/", views.delete_account, name="delete_account"),
     path("deleted/", views.account_deleted, name="account_deleted"),
     path("my-data.json", views.my_data, name="my_data"),

@@ -24,6 +24,7 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from accounts.acts import act_from
@@ -35,6 +36,7 @@ from accounts.forms.profile import ProfileForm, profile_of
 from accounts.freshness import ask_again, is_fresh
 from accounts.models import AgreementVersion, Signature, User
 from accounts.services.agreements import reasons_since
+from accounts.services.announcements import person_of, subscribe, unsubscribe
 from accounts.services.codes import CodePurpose, end_codes
 from accounts.services.deletions import delete_own_account
 from accounts.services.differences import difference_between
@@ -104,6 +106,41 @@ def sign_in_again(request: Signed) -> HttpResponse:
     ways = [provider for provider in get_provider_adapter().list_providers(request) if provider.id in connected]
     context = {"ways": ways, "next": get_next_redirect_url(request) or reverse("profile")}
     return render(request, "accounts/sign_in_again.html", context)
+
+
+@act_from(lambda: reverse("profile"))
+def announcements(request: Signed) -> HttpResponse:
+    if "again" in request.POST:
+        subscribe(request.user)
+        messages.success(request, "You get announcements again.")
+    else:
+        unsubscribe(request.user)
+        messages.success(request, "You get no announcements any more. Errata and withdrawals still come.")
+    return redirect("profile")
+
+
+@csrf_exempt
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
+    """Where the link of an announcement leads. To open it does nothing; its button, and a mail program's one click
+    (RFC 8058), do it without a session, so the link itself is what says that they may."""
+    user = person_of(token)
+    if user is None:
+        told = {"heading": "This link is not complete", "state": "unknown"}
+        return render(request, "accounts/unsubscribe.html", told, status=404)
+    if request.method == "POST":
+        if "again" in request.POST:
+            subscribe(user)
+        else:
+            unsubscribe(user)
+        user.refresh_from_db(fields=["unsubscribed_at"])
+    stopped = user.unsubscribed_at is not None
+    heading = "Announcements are stopped" if stopped else "Stop announcements?"
+    if request.method == "POST" and not stopped:
+        heading = "Announcements come again"
+    context = {"heading": heading, "state": "stopped" if stopped else "sent"}
+    return render(request, "accounts/unsubscribe.html", context)
 
 
 @act_from(lambda: reverse("profile"))

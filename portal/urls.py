@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from accounts.views import unsubscribe_page
 from portal import views
 
 urlpatterns = [
@@ -11,6 +12,8 @@ urlpatterns = [
     path("privacy/", views.privacy, name="privacy"),
     path("cite/", views.cite, name="cite"),
     path("admin/", admin.site.urls),
+    # Short, for it stands in mails.
+    path("unsubscribe/<str:token>/", unsubscribe_page, name="unsubscribe"),
     path("accounts/", include("accounts.urls")),
     path("", include("datasets.urls")),
 ]

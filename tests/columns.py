@@ -40,13 +40,14 @@ DATASET = (
     " agreement_id"
 )
 RELEASE = "version summary notes status reason created_at publish_at published_at withdrawn_at dataset_id"
+ERRATUM = "text created_at published_at release_id"
 EVENT = "pgh_id pgh_created_at pgh_label pgh_context_id pgh_obj_id"
 
 TABLES = {
     # Accounts
     "accounts_user": Columns(
         personal="email name institution country position research_purpose date_joined last_login is_active is_staff"
-        " is_superuser sessions_ended",
+        " is_superuser sessions_ended unsubscribed_at",
         secret={"its hash could be guessed at": "password"},
         other={NUMBER: "id", MADE: "words"},
     ),
@@ -148,7 +149,16 @@ TABLES = {
     "datasets_evidenceanchor": ours(
         f"id {WORK_COLUMNS} state reason created_at finished_at day count head moment key version_id etag note"
     ),
-    "datasets_notice": ours(f"id {WORK_COLUMNS} state reason created_at finished_at kind version_id cursor reached"),
+    "datasets_notice": Columns(
+        other={
+            OURS: f"id {WORK_COLUMNS} state reason created_at finished_at kind version_id release_id erratum_id text"
+            " cursor reached",
+            "the number of the maintainer who tried it": "test_for_id",
+        }
+    ),
+    "datasets_erratum": ours(f"id {ERRATUM}"),
+    "datasets_erratum_archives": ours("id erratum_id archive_id"),
+    "datasets_erratumevent": ours(f"id {ERRATUM} {EVENT}"),
     "datasets_dataset": ours(f"id {DATASET}"),
     "datasets_datasetevent": ours(f"id {DATASET} {EVENT}"),
     "datasets_release": ours(f"id {RELEASE}"),

@@ -15,6 +15,7 @@ from datasets.models import (
     Dataset,
     DownloadLink,
     DownloadRecord,
+    Erratum,
     Ingest,
     Notice,
     Preview,
@@ -233,6 +234,16 @@ class DownloadRecordFactory(factory.django.DjangoModelFactory):
     archive = factory.SubFactory(ArchiveFactory, release=factory.SelfAttribute("..link.release"))
     address = "192.0.2.7"
     agent = "curl/8"
+
+
+class ErratumFactory(factory.django.DjangoModelFactory):
+    """A draft about a published release."""
+
+    class Meta:
+        model = Erratum
+
+    release = factory.SubFactory(ReleaseFactory)
+    text = "The mask of four volumes is shifted by one column."
 
 
 class NoticeFactory(factory.django.DjangoModelFactory):

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from email.headerregistry import Address
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage as Message
 from email.policy import SMTP, Policy
 from email.utils import format_datetime, parseaddr
@@ -14,12 +14,24 @@ from django.core.mail import EmailMultiAlternatives
 from django.template import Context, Engine, loader
 from django.utils.encoding import punycode
 
-from accounts.mail.outbox import RENDERERS, Attachment
+from accounts.mail.outbox import RENDERERS, Attachment, Content
 from accounts.mail.styles import with_styles
 from accounts.models import OutgoingMail
 
 # RFC 5322 allows 998 bytes a line; whatever is longer than this is sent as quoted-printable, which wraps.
 PLAIN_LINE = 200
+
+
+class OnOneLine(UnstructuredHeader, BaseHeader):
+    """A header whose value is an address of the web: a program reads it, and would not put it together again."""
+
+    def fold(self, *, policy: Policy) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+HEADERS = HeaderRegistry()
+HEADERS.map_to_type("list-unsubscribe", OnOneLine)
+POLICY = SMTP.clone(header_factory=HEADERS)
 
 
 class Wire(Message):
@@ -39,7 +51,7 @@ class Letter(EmailMultiAlternatives):
     enclosed: Sequence[Attachment]
 
     def message(self) -> Wire:  # type: ignore[override]
-        message = Wire(policy=SMTP)
+        message = Wire(policy=POLICY)
         for name, value in {"Subject": self.subject, **self.addresses, **self.extra_headers}.items():
             message[name] = value
         message.set_content(self.text, cte=_encoding(self.text))
@@ -64,7 +76,11 @@ def _encoding(text: str) -> str:
 
 def letter(mail: OutgoingMail) -> Letter:
     """Render a row. Obsolete when it has nothing to say any more."""
-    content = RENDERERS[mail.template](mail)
+    return letter_with(mail, RENDERERS[mail.template](mail))
+
+
+def letter_with(mail: OutgoingMail, content: Content) -> Letter:
+    """The mail that says this, of a row that need not be written yet."""
     context = {**_surroundings(mail), **content.context}
     sender, name = _address(settings.DEFAULT_FROM_EMAIL, settings.SITE_NAME), clean_name(_name(mail))
     text = _tidy(_text(f"mails/{mail.template}/body.txt", context))
@@ -78,6 +94,7 @@ def letter(mail: OutgoingMail) -> Letter:
             "Date": format_datetime(mail.created_at),
             "Message-ID": mail.message_id,
             "Auto-Submitted": "auto-generated",
+            **content.headers,
         },
     )
     made.addresses = {

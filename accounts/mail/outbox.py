@@ -17,10 +17,11 @@ class Attachment(NamedTuple):
 
 @dataclass(frozen=True)
 class Content:
-    """What a mail says: its templates' context, and the files with it."""
+    """What a mail says: its templates' context, the files with it, and headers beyond those that every mail has."""
 
     context: Mapping[str, Any] = field(default_factory=dict)
     attachments: Sequence[Attachment] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Renderer = Callable[[OutgoingMail], Content]

@@ -67,6 +67,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     research_purpose = models.TextField("research purpose", max_length=2000, blank=True)
     is_active = models.BooleanField("active", default=True, help_text="Unticked: cannot sign in, and every link stops.")
     is_staff = models.BooleanField("maintainer", default=False, help_text="May use the admin, with a second factor.")
+    unsubscribed_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Since when the person wants no announcements. Errata and withdrawals are none.",
+    )
     sessions_ended = models.PositiveIntegerField(
         default=0, editable=False, help_text="How often the person signed out everywhere."
     )

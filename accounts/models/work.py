@@ -131,7 +131,8 @@ class Work(models.Model):
             models.CheckConstraint(condition=~Q(state="failed") | ~Q(reason=""), name="%(class)s_failed_with_reason"),
         ]
         indexes = [
-            models.Index(fields=["due_at"], condition=Q(state__in=("waiting", "running")), name="%(class)s_open"),
+            # In the order of claims: rows that are written together are due together, twenty thousand of them perhaps.
+            models.Index(fields=["due_at", "id"], condition=Q(state__in=("waiting", "running")), name="%(class)s_open"),
             # What a maintainer looks at, newest first; there should be few.
             models.Index(fields=["id"], condition=Q(state="failed"), name="%(class)s_failed"),
         ]

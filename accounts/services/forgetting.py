@@ -126,7 +126,7 @@ def forget_profile(user: User) -> None:
         user.email = f"deleted-{secrets.token_hex(8)}{NOWHERE}"
     for column in (*REQUIRED_PROFILE, "is_active", "is_staff", "is_superuser"):
         setattr(user, column, "" if column in REQUIRED_PROFILE else False)
-    user.last_login = None
+    user.last_login = user.unsubscribed_at = None
     if user.has_usable_password():
         user.set_unusable_password()
     user.save()

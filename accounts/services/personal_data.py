@@ -31,6 +31,7 @@ def account_of(user: User) -> Part:
         "maintainer": user.is_staff,
         "superuser": user.is_superuser,
         "signed_out_everywhere": user.sessions_ended,
+        "unsubscribed_from_announcements": user.unsubscribed_at,
         "deletion": Deletion.objects.filter(user=user).values("created_at", "written_at", "state", "why").first(),
         "groups": [group.name for group in user.groups.all()],
         "permissions": own_permissions(user),

@@ -145,7 +145,8 @@ RULES = [
             *("accounts.User", "accounts.User_groups", "accounts.User_user_permissions", "account.EmailAddress"),
             *("account.EmailConfirmation", "socialaccount.SocialAccount", "socialaccount.SocialToken"),
         ),
-        what="Account: address, name, institution, country, position, research purpose, connected providers",
+        what="Account: address, name, institution, country, position, research purpose, connected providers, and since "
+        "when you want no announcements",
         why="To know who holds the data, and to decide on access",
         seen_by=YOU_AND_US,
         how_long="As long as the account. Afterwards a row without any of it remains, to which signatures and "

@@ -1,5 +1,5 @@
-"""The admin's pages: the catalogue, releases and their import, access, downloads, notices, evidence, previews."""
+"""The admin's pages: catalogue, releases and their import, errata, access, downloads, notices, evidence, previews."""
 
-from datasets.admin import access, catalog, downloads, evidence, imports, notices, previews, releases
+from datasets.admin import access, catalog, downloads, errata, evidence, imports, notices, previews, releases
 
-__all__ = ["access", "catalog", "downloads", "evidence", "imports", "notices", "previews", "releases"]
+__all__ = ["access", "catalog", "downloads", "errata", "evidence", "imports", "notices", "previews", "releases"]

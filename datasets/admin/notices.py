@@ -1,9 +1,9 @@
-"""Notices, and whom a new version of an agreement concerns; read here, written by services alone."""
+"""Notices, and whom a new version of an agreement concerns; written by services alone."""
 
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -18,30 +18,38 @@ from accounts.admin.work import WorkAdmin
 from accounts.exceptions import MoveNotAllowed
 from accounts.models import AgreementVersion
 from accounts.services.agreements import planned_day
-from datasets.models import Notice
+from datasets.admin.counting import counted
+from datasets.admin.trials import TryingAdmin
+from datasets.models import Notice, Release
 from datasets.services.notices import people_to_reach, reminder_day
 
 
 @admin.register(Notice)
-class NoticeAdmin(WorkAdmin):
-    list_display = ["kind", "version", "how_far", "reached", "created_at", "due_at", "finished_at", "why"]
-    list_select_related = ["version__agreement"]
-    left_out = [f"version__{name}" for name in ("text", "summary", "changes", "statements")]
+class NoticeAdmin(WorkAdmin, TryingAdmin):
+    list_display = ["kind", "about", "how_far", "reached", "created_at", "due_at", "finished_at", "why"]
+    list_select_related = ["version__agreement", "release__dataset", "test_for"]
+    left_out = [
+        *(f"version__{name}" for name in ("text", "summary", "changes", "statements")),
+        *("release__notes", "release__dataset__description", "release__dataset__citation"),
+    ]
     list_filter = ["state", "kind", period("created_at", "made")]
-    search_fields = ["version__agreement__title"]
-    search_help_text = "Any part of the agreement's title"
-    linked_by = ["version__id__exact"]
+    search_fields = ["version__agreement__title", "release__dataset__name"]
+    search_help_text = "Any part of the agreement's title or the dataset's name"
+    linked_by = ["version__id__exact", "release__id__exact"]
     fields = [
-        *("kind", "version", "how_far", "reached", "attempts", "deaths"),
+        *("kind", "version", "release", "erratum", "text", "test_for", "how_far", "reached", "attempts", "deaths"),
         *("created_at", "due_at", "finished_at", "reason"),
     ]
 
     def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
-        return queryset.filter(version__agreement__title__icontains=term)
+        title = Q(version__agreement__title__icontains=term)
+        return queryset.filter(title | Q(release__dataset__name__icontains=term))
 
-
-def counted(people: int) -> str:
-    return f"{people:,} {'person' if people == 1 else 'people'}"
+    @admin.display(description="about")
+    def about(self, row: Notice) -> str:
+        """A test says for whom it was, so that nobody takes it for the notice."""
+        said = f"{row.version or row.release}"
+        return f"{said}: a test for {row.test_for}" if row.test_for else said
 
 
 @told_before(AgreementVersion, "publish")
@@ -84,8 +92,9 @@ def who_signed(version: Any) -> Table:
     return Table("Who signed", ("What", "People"), rows)
 
 
+@shown_below(Release, permission="datasets.view_notice")
 @shown_below(AgreementVersion, permission="datasets.view_notice")
-def notices(version: Any) -> Table:
+def notices(told_of: Any) -> Table:
     rows = [
         (
             link_to("datasets_notice", row.pk, row.get_kind_display().capitalize()),
@@ -94,6 +103,6 @@ def notices(version: Any) -> Table:
             row.due_at,
             row.finished_at,
         )
-        for row in version.notices.order_by("pk")[:20]
+        for row in told_of.notices.to_many().order_by("-pk")[:20]
     ]
     return Table("Notices", ("Notice", "State", "Reached", "Due (UTC)", "Finished (UTC)"), rows)

@@ -14,6 +14,7 @@ from accounts.admin.history import history
 from accounts.admin.marks import link_to, short, state
 from accounts.admin.pages import Table, shown_below
 from accounts.admin.widgets import DateTimeInput
+from accounts.tasks import sweep
 from datasets.admin.imports import ImportPages, address_of
 from datasets.admin.previews import RenderingAdmin
 from datasets.exceptions import MoveNotAllowed, PartDown
@@ -51,13 +52,14 @@ def is_open(row: Any) -> bool:
 
 
 class WithdrawalForm(ReasonForm):
-    """No mail is sent: the reason stands where people look for the release."""
+    """The reason stands where people look for the release, and in a mail to those who downloaded it."""
 
     reason = forms.CharField(
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 4, "class": "input"}),
-        help_text="It is shown on the release's page, and to everybody who asks for one of its files. No mail is sent. "
-        "Say what happened and what people should do: one or two sentences, on one line.",
+        help_text="It is shown on the release's page, to everybody who asks for one of its files, and in a mail to "
+        "those who were issued a download of it. Say what happened and what people should do: one or two sentences, on "
+        "one line.",
         error_messages={"required": "Write the reason; it stands in place of the files."},
     )
 
@@ -98,9 +100,10 @@ REOPEN = Decision(
 PUBLISH = Decision(
     name="publish",
     title="Publish",
-    consequence="Who has access can download it from now on, and it can no longer be changed. "
+    consequence="Who has access can download it from now on and is mailed, and it can no longer be changed. "
     "It stays listed for good, also when it is withdrawn one day.",
     service=publish_release,
+    then=sweep,
     done="{row} is published.",
     permission=PERMISSION,
     is_open=lambda release: release.status in (Status.READY, Status.SCHEDULED),
@@ -136,6 +139,7 @@ WITHDRAW = Decision(
     consequence="Every link to it is refused from its next request on, with the reason that you give. "
     "A download that has begun goes on for an hour at most. It can be undone.",
     service=withdraw_release,
+    then=sweep,
     done="{row} is withdrawn.",
     permission=PERMISSION,
     is_open=lambda release: release.status == Status.PUBLISHED,
@@ -145,11 +149,12 @@ WITHDRAW = Decision(
     is_grave=True,
 )
 UNDO = Decision(
-    name="undo",
+    name="undo-withdrawal",
     title="Undo the withdrawal",
-    consequence="Every link to it works again, from its next request on. The history keeps that it was withdrawn, and "
-    "why.",
+    consequence="Every link to it works again, from its next request on, and who was issued a download of it is told. "
+    "The history keeps that it was withdrawn, and why.",
     service=undo_withdrawal,
+    then=sweep,
     done="{row} is published again.",
     permission=PERMISSION,
     is_open=lambda release: release.status == Status.WITHDRAWN,

@@ -73,7 +73,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='ingest',
-            index=models.Index(condition=models.Q(('state__in', ('waiting', 'running'))), fields=['due_at'], name='ingest_open'),
+            index=models.Index(condition=models.Q(('state__in', ('waiting', 'running'))), fields=['due_at', 'id'], name='ingest_open'),
         ),
         migrations.AddIndex(
             model_name='ingest',

@@ -4,6 +4,7 @@ from datasets.models.access import AccessGrant, AccessRequest
 from datasets.models.anchors import EvidenceAnchor
 from datasets.models.catalog import Archive, CatalogueEdition, Dataset, Release, Volume
 from datasets.models.downloads import DailyUsage, DownloadLink, DownloadRecord
+from datasets.models.errata import Erratum
 from datasets.models.ingests import Ingest
 from datasets.models.notices import Notice
 from datasets.models.previews import Preview
@@ -17,6 +18,7 @@ __all__ = [
     "Dataset",
     "DownloadLink",
     "DownloadRecord",
+    "Erratum",
     "EvidenceAnchor",
     "Ingest",
     "Notice",

@@ -40,12 +40,14 @@ CURATORS = {
         "volume": ["view"],
         "preview": ["view", "change"],
         "ingest": ["view", "change"],
+        "erratum": ["view", "add", "change", "delete"],
         "notice": ["view"],
     },
 }
-# What is added to the group of a site that was there before there were previews.
+# What is added to the group of a site that was there before there were previews, and before there were errata.
 PREVIEWS = {"datasets": {"preview": CURATORS["datasets"]["preview"]}}
 INGESTS = {"datasets": {"ingest": CURATORS["datasets"]["ingest"]}}
+ERRATA = {"datasets": {"erratum": CURATORS["datasets"]["erratum"]}}
 
 
 @transaction.atomic
@@ -61,7 +63,7 @@ def create_maintainer_groups() -> None:
 
 
 def permit_previews() -> None:
-    """Let curators see and render previews, where there is such a group; what else it may is left as it is."""
+    """Let curators see and render previews."""
     _permit_curators(PREVIEWS)
 
 
@@ -70,8 +72,14 @@ def permit_ingests() -> None:
     _permit_curators(INGESTS)
 
 
+def permit_errata() -> None:
+    """Let curators write errata."""
+    _permit_curators(ERRATA)
+
+
 @transaction.atomic
 def _permit_curators(rights: dict[str, dict[str, list[str]]]) -> None:
+    """Where there is such a group; what else it may is left as it is."""
     create_permissions(apps.get_app_config("datasets"), verbosity=0)
     for group in Group.objects.filter(name="Curators"):
         group.permissions.add(*_permissions(rights))

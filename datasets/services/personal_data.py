@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from accounts.models import User
-from datasets.models import AccessGrant, AccessRequest, DownloadLink, DownloadRecord
+from datasets.models import AccessGrant, AccessRequest, DownloadLink, DownloadRecord, Notice
 
 Part = dict[str, Any]
 TEXTS = ("dataset__description", "dataset__citation")
@@ -31,6 +31,8 @@ RECORD = {
     "country": "country",
 }
 
+TRIED = {"kind": "kind", "text": "text", "at": "created_at"}
+
 
 def access_of(user: User) -> Part:
     requests = AccessRequest.objects.select_related("dataset").defer(*TEXTS).order_by("pk")
@@ -50,6 +52,7 @@ def access_of(user: User) -> Part:
             {"grant": grant.pk, "dataset": grant.dataset.slug, "revoked_at": grant.revoked_at}
             for grant in grants.filter(revoked_by=user)
         ],
+        "notices_tried_as_maintainer": list(named(TRIED, Notice.objects.filter(test_for=user).order_by("pk"))),
     }
 
 

@@ -82,7 +82,8 @@ RULES = [
     ),
     Rule(
         models=("datasets.Notice", "datasets.EvidenceAnchor"),
-        what="How many people were told of a new agreement; daily sums over all signatures, also outside of the site",
+        what="How many people were told of a new agreement or release, a withdrawal or an erratum; daily sums over all "
+        "signatures, also outside of the site",
         why="To tell everybody once, and to prove that no signature was altered or taken away",
         seen_by="The maintainers",
         how_long="As long as the signatures; nothing in them is about you",
@@ -100,6 +101,7 @@ RULES = [
         models=(
             *("datasets.Dataset", "datasets.DatasetEvent", "datasets.Release", "datasets.ReleaseEvent"),
             *("datasets.Archive", "datasets.Volume", "datasets.Preview", "datasets.CatalogueEdition"),
+            *("datasets.Erratum", "datasets.ErratumEvent", "datasets.Erratum_archives"),
         ),
         what="The catalogue, and what was changed in it",
         why="The site is for it; nothing in it is about you",

@@ -32,6 +32,7 @@ STATES = {
     "ready": "s3",
     "scheduled": "s3",
     "ends soon": "wait s1",
+    "erratum": "wait s3",
     "ended": "off s0",
     "replaced": "off s0",
     "superseded": "off s0",

@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from django.contrib.postgres.aggregates import ArrayAgg
-from django.db.models import CharField, Count, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models import CharField, Count, Max, Min, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Cast, Coalesce, Concat
 
 from accounts.models import AgreementVersion
-from datasets.models import Archive, Dataset, Release, Volume
+from datasets.models import Archive, Dataset, Erratum, Release, Volume
 from datasets.services.access import WaitingTimes, waiting_times
 from datasets.services.access.standings import waiting_times_of
 from datasets.views.figures import Picture, picture_of
@@ -231,7 +231,16 @@ class ReleaseContents:
 
     @cached_property
     def archives(self) -> list[Archive]:
-        return list(self.release.archives.with_volume_counts().order_by("id"))
+        """With `is_in_erratum`: whether one names it."""
+        archives = list(self.release.archives.with_volume_counts().order_by("id"))
+        named = {archive.pk for erratum in self.errata for archive in erratum.archives.all()}
+        for archive in archives:
+            archive.is_in_erratum = archive.pk in named  # type: ignore[attr-defined]
+        return archives
+
+    @cached_property
+    def errata(self) -> list[Erratum]:
+        return errata_of(self.release)
 
     @cached_property
     def groups(self) -> list[ArchiveGroup]:
@@ -274,9 +283,21 @@ class ReleaseContents:
         return next((release for release in self.others if not release.is_withdrawn), None)
 
 
+def errata_of(release: Release) -> list[Erratum]:
+    """What the public reads, newest first, with their archives' names."""
+    archives = Prefetch("archives", Archive.objects.only("name").order_by("pk"))
+    return list(release.errata.published().order_by("-published_at").prefetch_related(archives))
+
+
 class ArchiveContents:
     def __init__(self, archive: Archive) -> None:
         self.archive = archive
+
+    @cached_property
+    def errata(self) -> list[Erratum]:
+        """Those that name this archive, or none in particular."""
+        errata = errata_of(self.archive.release)
+        return [row for row in errata if not row.archives.all() or self.archive in row.archives.all()]
 
     @cached_property
     def acquisitions(self) -> list[Scans]:

@@ -16,7 +16,9 @@ from django.test.utils import CaptureQueriesContext
 from accounts.mail import queue
 from accounts.models import Deletion, User
 from accounts.services.registration import export_my_data
+from datasets.models import Notice
 from datasets.services.downloads import token_of
+from datasets.services.notices import send_test
 from tests.factories import (
     AccessGrantFactory,
     AccessRequestFactory,
@@ -104,6 +106,7 @@ def everything(user: User) -> dict[str, str]:
         change_message="so",
     )
     Deletion.objects.create(user=user, why="What a maintainer wrote")
+    send_test(Notice(kind="withdrawal", release=link.release, text="What was tried"), to=user)
     return {
         "accounts.Deletion": "What a maintainer wrote",
         "accounts.Signature": signature.record_hash,
@@ -118,6 +121,7 @@ def everything(user: User) -> dict[str, str]:
         "datasets.AccessGrantEvent": '"history": [',
         "datasets.DownloadLink": link.release.dataset.slug,
         "datasets.DownloadRecord": record.agent,
+        "datasets.Notice": "What was tried",
     }
 
 

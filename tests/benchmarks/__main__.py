@@ -5,7 +5,7 @@ import os
 import platform
 from statistics import median
 
-from tests.benchmarks import ingest, presigning
+from tests.benchmarks import ingest, notices, presigning
 from tests.benchmarks.kspace import table as previews
 from tests.benchmarks.loader import Load, ask
 from tests.benchmarks.site import Site, request, running
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument(
         "--share", type=float, default=1.0, help="of 100,000 people, 1 million links, 5 million downloads; 0: without"
     )
-    parser.add_argument("--only", choices=["site", "previews", "ingest"], help="leave the others out")
+    parser.add_argument("--only", choices=["site", "previews", "ingest", "notices"], help="leave the others out")
     options = parser.parse_args()
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} processors; gunicorn with 2 workers, production settings"
@@ -102,6 +102,8 @@ def main() -> None:
         previews.show()
     if options.only in (None, "ingest"):
         ingest.show()
+    if options.only in (None, "notices"):
+        notices.show(rounds=options.rounds)
     if options.only in (None, "site"):
         show_site(options)
 

@@ -93,13 +93,13 @@ def test_withdrawing_asks_for_the_reason(client: Client) -> None:
     assert (release.status, release.reason) == ("withdrawn", "Two volumes carried dates.")
 
 
-def test_the_reason_of_a_withdrawal_is_said_to_stand_on_the_page_and_not_in_a_mail(client: Client) -> None:
+def test_the_reason_of_a_withdrawal_is_said_to_stand_on_the_page_and_in_a_mail(client: Client) -> None:
     maintainer(client)
 
     page = client.get(reverse("admin:datasets_release_decide", args=[ReleaseFactory().pk, "withdraw"])).content.decode()
 
     assert "shown on the release's page" in page
-    assert "No mail is sent" in page
+    assert "in a mail to those" in page
     assert "on one line" in page
 
 

@@ -235,7 +235,11 @@ class TestDecisions:
         maintainer(client)
         release = imports.read("knee_train.tar")
         states = []
-        for name, answer in (("publish", {}), ("withdraw", {"reason": "Two volumes carried dates."}), ("undo", {})):
+        for name, answer in (
+            ("publish", {}),
+            ("withdraw", {"reason": "Two volumes carried dates."}),
+            ("undo-withdrawal", {}),
+        ):
             decide(client, release, name, **answer)
             states.append(Release.objects.get(pk=release.pk).status)
         assert states == ["published", "withdrawn", "published"]

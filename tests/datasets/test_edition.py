@@ -8,12 +8,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Agreement, AgreementVersion
-from datasets.models import Archive, CatalogueEdition, Dataset, Preview, Release
+from datasets.models import Archive, CatalogueEdition, Dataset, Erratum, Preview, Release
 from datasets.views.kept import edition
 from tests.factories import (
     AgreementVersionFactory,
     ArchiveFactory,
     DatasetFactory,
+    ErratumFactory,
     PreviewFactory,
     ReleaseFactory,
     UserFactory,
@@ -35,6 +36,8 @@ WRITES: list[Callable[[], object]] = [
     ReleaseFactory,
     AgreementVersionFactory,
     delete_archive,
+    lambda: ErratumFactory(published_at=timezone.now()),
+    lambda: Erratum.objects.update(published_at=timezone.now()),
     lambda: PreviewFactory(pictures=("thumbnail.webp",)),
     lambda: Preview.objects.update(folder="f" * 32),
     lambda: Preview.objects.all().delete(),
@@ -47,6 +50,7 @@ WRITES: list[Callable[[], object]] = [
 def test_every_way_of_writing_moves_it(write: Callable[[], object]) -> None:
     ArchiveFactory(release__dataset__agreement=AgreementVersionFactory().agreement)
     PreviewFactory(pictures=("thumbnail.webp",))
+    ErratumFactory()
     before = edition()
     write()
     assert edition() != before
@@ -55,8 +59,10 @@ def test_every_way_of_writing_moves_it(write: Callable[[], object]) -> None:
 @pytest.mark.django_db
 def test_what_no_page_is_made_of_leaves_it() -> None:
     row = PreviewFactory()
+    release = ReleaseFactory()
     before = edition()
     UserFactory()
+    ErratumFactory(release=release)
     # What goes on all the while that volumes are rendered.
     held = Preview.objects.filter(pk=row.pk)
     held.update(state="running", leased_until=timezone.now())

@@ -1,15 +1,13 @@
 """Notices of new agreement versions: when they are written, whom they reach, and that they get through to each once."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from celery import Task
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -18,9 +16,8 @@ from accounts.models import AgreementVersion, OutgoingMail, User
 from accounts.services.agreements import publish_version
 from accounts.tasks import sweep
 from datasets.models import AccessGrant, Dataset, Notice
-from datasets.services import notices
 from datasets.services.access import revoke_grant
-from datasets.services.notices import announce_versions, concern_of, people_to_reach, send_due_notices
+from datasets.services.notices import announce_versions, concern_of, people_to_reach, send_due_notices, sending
 from datasets.tasks import send_notices
 from tests.access import disabled, granted, granted_by_hand, offered, publish_next, set_end, sign
 from tests.factories import (
@@ -31,6 +28,7 @@ from tests.factories import (
     StaffFactory,
     UserFactory,
 )
+from tests.killing import Killed, has_survived, killed_at, let_leases_run_out
 from tests.maintainers import maintainer
 from tests.threads import at_once
 
@@ -262,43 +260,11 @@ class TestReminder:
         assert mailed().total() == 1
 
 
-class Killed(BaseException):
-    """As a worker ends that is killed: nothing is caught, nothing is given back."""
-
-
-@contextmanager
-def killed_at(statement: int) -> Iterator[list[int]]:
-    """End whatever runs before its n-th statement."""
-    seen = [0]
-
-    def count(execute: Callable[..., Any], *args: Any) -> Any:
-        seen[0] += 1
-        if seen[0] == statement:
-            raise Killed
-        return execute(*args)
-
-    with connection.execute_wrapper(count):
-        yield seen
-
-
-def has_survived(seconds: float) -> bool:
-    """Whether a worker came to the end of its run."""
-    try:
-        send_due_notices(seconds=seconds)
-    except Killed:
-        return False
-    return True
-
-
-def let_leases_run_out() -> None:
-    Notice.objects.filter(state="running").update(leased_until=timezone.now() - DAYS)
-
-
 class TestGettingThrough:
     def test_a_worker_killed_before_any_statement_is_followed_by_one_that_goes_on(
         self, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(notices, "BATCH", 3)
+        monkeypatch.setattr(sending, "BATCH", 3)
         people = signers(dataset, 8)
         published(dataset)
         announce_versions()
@@ -322,7 +288,7 @@ class TestGettingThrough:
     def test_progress_between_deaths_makes_a_row_no_poison(
         self, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(notices, "BATCH", 1)
+        monkeypatch.setattr(sending, "BATCH", 1)
         people = signers(dataset, 8)
         published(dataset)
         announce_versions()
@@ -351,7 +317,7 @@ class TestGettingThrough:
         Notice.objects.filter(pk=slow.pk).update(leased_until=timezone.now() - DAYS)
         assert Notice.objects.claim(lease=DAYS) == slow
 
-        notices.reach_some(slow)
+        sending.reach_some(slow)
 
         assert mailed() == {}
         assert Notice.objects.get(pk=slow.pk).reached == 0
@@ -379,7 +345,7 @@ class TestGettingThrough:
 @pytest.mark.django_db(transaction=True)
 def test_workers_at_the_same_time_reach_everybody_once(monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = offered()
-    monkeypatch.setattr(notices, "BATCH", 4)
+    monkeypatch.setattr(sending, "BATCH", 4)
     people = signers(dataset, 30)
     published(dataset)
 

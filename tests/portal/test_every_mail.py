@@ -16,14 +16,15 @@ from accounts.mail.letters import Letter, letter
 from accounts.mail.outbox import RENDERERS
 from accounts.models import OutgoingMail, User
 from accounts.services.deletions import delete_account
-from datasets.models import Dataset, Notice
+from datasets.models import Dataset, Notice, Release
 from datasets.services.access import decline_request, revoke_grant
 from datasets.services.access.reminders import ends_on
 from datasets.services.downloads import issue_download, open_file, token_of
 from datasets.services.maintainers import create_maintainer_groups
-from datasets.services.notices import announce_versions, send_due_notices
+from datasets.services.notices import MAILS as MAILS_OF_NOTICES
+from datasets.services.notices import announce_versions, plan_release_notice, publish_erratum, send_due_notices
 from tests.access import asked, granted, link_of, offered, publish_next, reviewed, sign
-from tests.factories import StaffFactory, UserFactory
+from tests.factories import DownloadRecordFactory, ErratumFactory, StaffFactory, UserFactory
 from tests.letters import parsed, text_of, wire
 from tests.maintainers import let_in, maintainer, with_second_factor
 from tests.receipts import make_all_receipts
@@ -108,6 +109,30 @@ def new_version(template: str) -> OutgoingMail:
     return last(template)
 
 
+def fetched() -> Release:
+    """A release of which somebody was issued each archive."""
+    link = link_of(granted(person(), dataset()))
+    for archive in link.release.archives.all():
+        DownloadRecordFactory(link=link, archive=archive)
+    Release.objects.update(summary="Two volumes <moved> & “mislabelled” ones", withdrawn_at=timezone.now())
+    return link.release
+
+
+def about_release(template: str) -> OutgoingMail:
+    kinds = {name: kind for kind, name in MAILS_OF_NOTICES.items()}
+    plan_release_notice(fetched(), kinds[template], text=REASON)
+    send_due_notices(seconds=60)
+    return last(template)
+
+
+def erratum(template: str) -> OutgoingMail:
+    """What is wrong is Markdown, with what a mail must not obey."""
+    text = f"{REASON}\n\n- **One** `volume.h5`\n- [two](https://evil.example/)\n\n| a | b |\n|--|--|\n| 1 | 2 |"
+    publish_erratum(ErratumFactory(release=fetched(), text=text), by=StaffFactory())
+    send_due_notices(seconds=60)
+    return last(template)
+
+
 def deleted(template: str) -> OutgoingMail:
     delete_account(person(), by=StaffFactory.create(), reason=REASON)
     return last(template)
@@ -132,6 +157,10 @@ MADE: dict[str, Callable[[str], OutgoingMail | None]] = {
     "agreement/receipt": receipt,
     "agreement/new_version": new_version,
     "agreement/new_version_due": new_version,
+    "release/published": about_release,
+    "release/withdrawn": about_release,
+    "release/reinstated": about_release,
+    "release/erratum": erratum,
     "access/link": link,
     "access/requested": requested,
     "access/declined": declined,

@@ -8,8 +8,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from datasets.exceptions import MoveNotAllowed, PartDown
-from datasets.models import Release
+from datasets.models import Notice, Release
 from datasets.services.access import require_reason
+from datasets.services.notices import plan_release_notice
 from datasets.services.releases.checks import Obstacle, as_sentence, bucket_obstacles, recorded_obstacles
 from datasets.services.releases.moves import locked, move, require_move, withdrawal_of
 
@@ -18,7 +19,7 @@ Status = Release.Status
 
 
 def publish_release(release: Release, *, by: User | None) -> Release:
-    """Let those with access download it. A second click finds it published and changes nothing.
+    """Let those with access download it, and tell them. A second click finds it published and changes nothing.
 
     The bucket is asked before the row is locked, so that nobody waits for it. by: None is the clock."""
     now = Release.objects.select_related("dataset__agreement").get(pk=release.pk)
@@ -38,7 +39,9 @@ def _publish(release: Release, changed: list[Obstacle], *, by: User | None) -> R
     obstacles = [*recorded_obstacles(release), *changed]
     if obstacles:
         raise MoveNotAllowed(f"{release} cannot be published yet: {as_sentence(obstacles)}.")
-    return move(release, Status.PUBLISHED, by=by, published_at=timezone.now(), publish_at=None, reason="")
+    published = move(release, Status.PUBLISHED, by=by, published_at=timezone.now(), publish_at=None, reason="")
+    plan_release_notice(published, Notice.Kind.RELEASE)
+    return published
 
 
 @transaction.atomic
@@ -96,22 +99,27 @@ def _give_back(release: Release, reason: str) -> None:
 
 @transaction.atomic
 def withdraw_release(release: Release, *, by: User, reason: str) -> Release:
-    """Stop every download of it at the next request, and say why in its place."""
+    """Stop every download of it at the next request, say why in its place, and tell who was issued a download of it."""
     release = locked(release)
     if release.status == Status.WITHDRAWN:
         if release.reason == " ".join(reason.split()):
             return release
         raise MoveNotAllowed(f"{withdrawal_of(release)} Nothing was changed.")
     require_move(release, Status.WITHDRAWN)
-    return move(release, Status.WITHDRAWN, by=by, reason=require_reason(reason), withdrawn_at=timezone.now())
+    withdrawn = move(release, Status.WITHDRAWN, by=by, reason=require_reason(reason), withdrawn_at=timezone.now())
+    plan_release_notice(withdrawn, Notice.Kind.WITHDRAWAL, text=withdrawn.reason)
+    return withdrawn
 
 
 @transaction.atomic
 def undo_withdrawal(release: Release, *, by: User) -> Release:
-    """Let it be downloaded again, by the same links. The history keeps that it was withdrawn, and why."""
+    """Let it be downloaded again, by the same links, and tell who was told of the withdrawal. The history keeps that it
+    was withdrawn, and why."""
     release = locked(release)
     if release.status == Status.PUBLISHED:
         return release
     if release.status != Status.WITHDRAWN:
         raise MoveNotAllowed(f"{release} is {release.status}; it was not withdrawn.")
-    return move(release, Status.PUBLISHED, by=by, reason="", withdrawn_at=None)
+    published = move(release, Status.PUBLISHED, by=by, reason="", withdrawn_at=None)
+    plan_release_notice(published, Notice.Kind.REINSTATEMENT)
+    return published

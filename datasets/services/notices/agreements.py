@@ -1,29 +1,19 @@
-"""Notices: which are due, whom they reach, and how they get through to all of them."""
+"""Notices of new versions of agreements: which are due, and whom they concern."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from accounts.mail import queue_all
 from accounts.models import AgreementVersion, Signature, User
-from accounts.models.work import Work
-from accounts.services.work import work_through
 from datasets.models import AccessGrant, Dataset, Notice
 
-# Mails that are queued in one transaction.
-BATCH = 500
 # A version that was published longer ago is no news: an upgrade announces none that was published before there were
 # notices.
 NEWS = timedelta(days=14)
 # How long before the day who has not signed is reminded.
 REMINDER = timedelta(days=3)
-MAILS = {
-    Notice.Kind.AGREEMENT: "agreement/new_version",
-    Notice.Kind.AGREEMENT_DUE: "agreement/new_version_due",
-}
 
 
 # Whom ---------------------------------------------------------------------------------------------------
@@ -102,41 +92,12 @@ def reminder_day(version: AgreementVersion) -> datetime | None:
 # How ----------------------------------------------------------------------------------------------------
 
 
-def send_due_notices(*, seconds: float) -> bool:
-    """Queue the mails of notices that are due, for so long; True when there is more to do."""
-    return work_through(Notice.objects.all(), reach_some, seconds=seconds)
-
-
-def reach_some(notice: Notice) -> None:
-    """Queue the mails of the next batch and move the cursor, in one transaction; done when nobody is left.
-
-    Each claim is one batch, so that other notices have their turn between, and a worker may end after any.
-    """
-    notice.version = version = AgreementVersion.objects.defer("text").get(notices=notice.pk)
-    if is_over(notice):
-        notice.finish(Work.State.DONE, reason="The day has come: nobody is reminded any more.")
-        return
-    with transaction.atomic():
-        looked_at = holders_after(notice.cursor, version)
-        people = list(people_to_reach(version).filter(pk__in=looked_at).only("email"))
-        template = MAILS[Notice.Kind(notice.kind)]
-        queue_all(template, to={user: f"notice:{notice.pk}:{user.pk}" for user in people}, notice=notice.pk)
-        settle = notice.go_on if len(looked_at) == BATCH else notice.end_with
-        if not settle(reached=len(people), cursor=looked_at[-1] if looked_at else notice.cursor):
-            # Another worker has the row by now, and queues these itself.
-            transaction.set_rollback(True)
-
-
-def holders_after(cursor: int, version: AgreementVersion) -> list[int]:
-    """The next people with access under the agreement, by an index: to ask for those to reach in one go would look at
-    everybody once for each batch."""
+def holders_after(cursor: int, version: AgreementVersion) -> QuerySet[AccessGrant, int]:
+    """The numbers of people with access under the agreement, in their order."""
     held = AccessGrant.objects.current().filter(dataset__agreement=version.agreement_id, user__gt=cursor)
-    return list(held.order_by("user").values_list("user", flat=True).distinct()[:BATCH])
+    return held.order_by("user").values_list("user", flat=True).distinct()
 
 
-def is_over(notice: Notice) -> bool:
+def is_past(version: AgreementVersion) -> bool:
     """Whether a reminder comes too late to be one."""
-    version = notice.version
-    if notice.kind != Notice.Kind.AGREEMENT_DUE or version is None or version.required_from is None:
-        return False
-    return version.required_from <= timezone.now()
+    return version.required_from is not None and version.required_from <= timezone.now()

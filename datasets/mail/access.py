@@ -1,15 +1,13 @@
-"""What the mails about access say, made when they are sent."""
+"""What the mails about access say."""
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from django.db.models import Count, Q, QuerySet
-from django.utils import timezone
 
 from accounts.mail import Attachment, Content, Obsolete, renders
-from accounts.models import AgreementVersion, OutgoingMail, Signature
-from accounts.services.differences import in_words
+from accounts.models import OutgoingMail, Signature
 from datasets.models import (
     AccessGrant,
     AccessRequest,
@@ -17,13 +15,11 @@ from datasets.models import (
     DailyUsage,
     DownloadLink,
     DownloadRecord,
-    Notice,
     Release,
 )
 from datasets.services.access.reminders import ends_on
 from datasets.services.access.standings import standing_of
 from datasets.services.downloads.lists import ListedFile, as_commands, commands_for, listing
-from datasets.services.notices import concern_of, is_over
 
 SPLITS = {
     Archive.Split.SAMPLE: "Sample, to begin with",
@@ -169,35 +165,3 @@ def _signature(grant: AccessGrant) -> Signature | None:
 
 def _request(mail: OutgoingMail) -> AccessRequest:
     return AccessRequest.objects.select_related("dataset__agreement", "user").get(pk=mail.keys["request"])
-
-
-@renders("agreement/new_version")
-def new_version(mail: OutgoingMail) -> Content:
-    return Content(_concern(mail, _notice(mail).version))
-
-
-@renders("agreement/new_version_due")
-def new_version_due(mail: OutgoingMail) -> Content:
-    notice = _notice(mail)
-    if is_over(notice):
-        raise Obsolete("The day has come, so there is nothing to remind of.")
-    return Content(_concern(mail, notice.version))
-
-
-def _notice(mail: OutgoingMail) -> Notice:
-    return Notice.objects.select_related("version__agreement").defer("version__text").get(pk=mail.keys["notice"])
-
-
-def _concern(mail: OutgoingMail, version: AgreementVersion | None) -> dict[str, Any]:
-    concern = concern_of(mail.user, version) if mail.user and version else None
-    if version is None or concern is None:
-        raise Obsolete("It is signed, or the access has ended, or the account is disabled.")
-    return {
-        "version": version,
-        "current": concern.current,
-        "datasets": concern.datasets,
-        "dataset": concern.datasets[0],
-        "reasons": in_words(version.changes),
-        "day": version.required_from,
-        "is_required": version.required_from is not None and version.required_from <= timezone.now(),
-    }

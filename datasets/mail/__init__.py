@@ -1,0 +1,5 @@
+"""What the mails of this package say, made when they are sent."""
+
+from datasets.mail import access, notices
+
+__all__ = ["access", "notices"]
