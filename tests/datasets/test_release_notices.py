@@ -23,7 +23,7 @@ from datasets.services.notices import (
     send_test,
     sending,
 )
-from datasets.services.releases import publish_release, withdraw_release
+from datasets.services.releases import undo_withdrawal, withdraw_release
 from tests.access import disabled, granted, link_of, offered, set_end
 from tests.factories import (
     AccessGrantFactory,
@@ -203,17 +203,6 @@ class TestWhoDownloaded:
 
 
 class TestDecisions:
-    def test_publishing_a_release_tells_of_it_once(self, dataset: Dataset) -> None:
-        holder = granted(UserFactory(), dataset).user
-        ready = ReleaseFactory(dataset=dataset, status="ready", published_at=None)
-        ArchiveFactory(release=ready)
-        boss = StaffFactory()
-
-        publish_release(publish_release(ready, by=boss), by=boss)
-        send_due_notices(seconds=60)
-
-        assert mailed("release/published") == {holder.email: 1}
-
     def test_withdrawing_tells_who_downloaded_it_why(self, release: Release) -> None:
         user, boss = fetched(release), StaffFactory()
         withdrawn = withdraw_release(release, by=boss, reason="Two volumes carried dates.")
@@ -222,6 +211,13 @@ class TestDecisions:
 
         assert mailed("release/withdrawn") == {user.email: 1}
         assert "Two volumes carried dates." in letter(OutgoingMail.objects.latest("pk")).text
+
+    def test_undoing_it_tells_the_same_people(self, release: Release) -> None:
+        user, boss = fetched(release), StaffFactory()
+        undo_withdrawal(withdraw_release(release, by=boss, reason="By mistake, as it turned out."), by=boss)
+        send_due_notices(seconds=60)
+
+        assert mailed("release/reinstated") == {user.email: 1}
 
 
 class TestStanding:

@@ -9,9 +9,10 @@ from django.apps import apps
 from django.db import InternalError, transaction
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import OutgoingMail, User
 from datasets.exceptions import BucketDown, MoveNotAllowed
 from datasets.models import Archive, Preview, Release, Volume
+from datasets.services.notices import send_due_notices
 from datasets.services.releases import (
     dry_run,
     ingesting,
@@ -58,6 +59,15 @@ def history(release: Release) -> int:
 
 def told(release: Release) -> str:
     return "; ".join(obstacle.what for obstacle in obstacles_to(release))
+
+
+def test_those_who_hold_access_are_told_once(ready: Release, by: User) -> None:
+    holder = granted(UserFactory(), ready.dataset).user
+    publish_release(publish_release(ready, by=by), by=by)
+    send_due_notices(seconds=60)
+    assert list(OutgoingMail.objects.filter(template="release/published").values_list("to", flat=True)) == [
+        holder.email
+    ]
 
 
 class TestChecks:
