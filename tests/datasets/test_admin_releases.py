@@ -129,6 +129,7 @@ class TestImport:
             ("http://169.254.169.254/", "no place in the bucket"),
             (imports.place("nothing/here/"), "There is nothing in"),
         ],
+        ids=["another bucket", "another machine", "nothing there"],
     )
     def test_other_places_are_refused_with_a_sentence(self, source: str, said: str, client: Client) -> None:
         maintainer(client)
