@@ -1,5 +1,6 @@
 """Releases: written as drafts, imported, checked and published; what is published is read only."""
 
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -73,31 +74,27 @@ class TimeForm(forms.Form):
     )
 
 
-CHECK = Decision(
+# What all of them have in common.
+decision = partial(Decision, permission=PERMISSION, refusals=REFUSALS, many=False)
+CHECK = decision(
     name="check",
     title="Check",
     consequence="Every archive that is not verified is read once from its first byte to its last.",
     service=check,
     done="{row} is being checked.",
-    permission=PERMISSION,
     is_open=is_open,
-    refusals=REFUSALS,
-    many=False,
     then=ingest_archives,
 )
-REOPEN = Decision(
+REOPEN = decision(
     name="reopen",
     title="Back to a draft",
     consequence="Its version, summary and notes can be written again. What was verified stays verified: a check "
     "afterwards reads nothing twice.",
     service=reopen,
     done="{row} is a draft.",
-    permission=PERMISSION,
     is_open=lambda release: release.status == Status.READY,
-    refusals=REFUSALS,
-    many=False,
 )
-PUBLISH = Decision(
+PUBLISH = decision(
     name="publish",
     title="Publish",
     consequence="Who has access can download it from now on and is mailed, and it can no longer be changed. "
@@ -105,35 +102,26 @@ PUBLISH = Decision(
     service=publish_release,
     then=sweep,
     done="{row} is published.",
-    permission=PERMISSION,
     is_open=lambda release: release.status in (Status.READY, Status.SCHEDULED),
-    refusals=REFUSALS,
-    many=False,
 )
-SCHEDULE = Decision(
+SCHEDULE = decision(
     name="schedule",
     title="Publish later",
     consequence="Nobody sees it before that time. Until then it can be taken back.",
     service=schedule_release,
     done="{row} is published at that time.",
-    permission=PERMISSION,
     is_open=lambda release: release.status == Status.READY,
     form=TimeForm,
-    refusals=REFUSALS,
-    many=False,
 )
-UNSCHEDULE = Decision(
+UNSCHEDULE = decision(
     name="unschedule",
     title="Do not publish it then",
     consequence="It is ready, and is published when somebody says so.",
     service=unschedule_release,
     done="{row} is not published by itself any more.",
-    permission=PERMISSION,
     is_open=lambda release: release.status == Status.SCHEDULED,
-    refusals=REFUSALS,
-    many=False,
 )
-WITHDRAW = Decision(
+WITHDRAW = decision(
     name="withdraw",
     title="Withdraw",
     consequence="Every link to it is refused from its next request on, with the reason that you give. "
@@ -141,14 +129,11 @@ WITHDRAW = Decision(
     service=withdraw_release,
     then=sweep,
     done="{row} is withdrawn.",
-    permission=PERMISSION,
     is_open=lambda release: release.status == Status.PUBLISHED,
     form=WithdrawalForm,
-    refusals=REFUSALS,
-    many=False,
     is_grave=True,
 )
-UNDO = Decision(
+UNDO = decision(
     name="undo-withdrawal",
     title="Undo the withdrawal",
     consequence="Every link to it works again, from its next request on, and who was issued a download of it is told. "
@@ -156,10 +141,7 @@ UNDO = Decision(
     service=undo_withdrawal,
     then=sweep,
     done="{row} is published again.",
-    permission=PERMISSION,
     is_open=lambda release: release.status == Status.WITHDRAWN,
-    refusals=REFUSALS,
-    many=False,
 )
 
 

@@ -38,26 +38,8 @@ class Writable(Protocol):
     def write(self, data: bytes, /) -> object: ...
 
 
-class _Gzip:
-    padding: int | None = 1
-
-    def __init__(self) -> None:
-        self._inner = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-
-    @property
-    def eof(self) -> bool:
-        return self._inner.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inner.unused_data
-
-    def unpack(self, data: bytes, at_most: int) -> bytes:
-        return self._inner.decompress(self._inner.unconsumed_tail + data, at_most)
-
-
-class _Bounded:
-    """One stream of those decompressors that keep what they have not come to themselves."""
+class _Stream:
+    """One stream, unpacked by a decompressor that takes a bound."""
 
     padding: int | None = None
     """Zeros that may follow a stream come in so many; None: there are none."""
@@ -75,19 +57,30 @@ class _Bounded:
         return self._inner.decompress(data, at_most)
 
 
-class _Xz(_Bounded):
+class _Gzip(_Stream):
+    padding = 1
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+
+    def unpack(self, data: bytes, at_most: int) -> bytes:
+        # Unlike the others it hands back what it has not come to.
+        return super().unpack(self._inner.unconsumed_tail + data, at_most)
+
+
+class _Xz(_Stream):
     padding = 4
 
     def __init__(self) -> None:
         self._inner = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
 
 
-class _Zstandard(_Bounded):
+class _Zstandard(_Stream):
     def __init__(self) -> None:
         self._inner = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: ZSTANDARD_WINDOW})
 
 
-Kind = type[_Gzip] | type[_Bounded]
+Kind = type[_Stream]
 KINDS: dict[str, Kind] = {
     ".tar.gz": _Gzip,
     ".tgz": _Gzip,
