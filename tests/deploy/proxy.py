@@ -63,7 +63,7 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_POST = do_GET
+    do_POST = do_GET  # noqa: N815 (both names are http.server's)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name is http.server's)
         return

@@ -1,4 +1,4 @@
-"""The proxy of the bundle, in a real nginx: what it hands on, what it answers itself, and that no log of it has a secret."""
+"""The proxy of the bundle, in a real nginx: what it hands on and answers itself, and that no log of it has a secret."""
 
 import json
 import re
