@@ -18,7 +18,7 @@ from portal.deployment.guards import refuse_unfit
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # The faces are not in git: `make fonts` fetches what package-lock.json names. Of which bytes they are stands here.
-FACES = Path(__file__).with_name("faces.sha256")
+FACES = "portal/deployment/faces.sha256"
 # What Elastic Beanstalk reads stands under other names in there. The rest of ebextensions/ stays at home.
 MOVED = {"ebextensions/Procfile": "Procfile"}
 PLATFORM = "ebextensions/platform/"
@@ -43,7 +43,7 @@ def place_of(path: str) -> str | None:
 def faces(root: Path) -> list[File]:
     """The fonts, of which each must be the very one that is known."""
     found, wrong = [], []
-    for line in FACES.read_text().splitlines():
+    for line in (root / FACES).read_text().splitlines():
         known, name = line.split()
         path = root / "static" / "fonts" / name
         content = path.read_bytes() if path.is_file() else b""
@@ -53,7 +53,7 @@ def faces(root: Path) -> list[File]:
     if wrong:
         raise BundleRefused(
             f"static/fonts lacks {', '.join(wrong)}, or has another one: run `make fonts`. If package-lock.json names "
-            f"new ones, write their hashes: (cd static/fonts && sha256sum *) > portal/deployment/{FACES.name}"
+            f"new ones, write their hashes: (cd static/fonts && sha256sum *) > {FACES}"
         )
     return found
 

@@ -30,7 +30,8 @@ def problems_of_configs(texts: Mapping[str, str]) -> Iterator[str]:
     for section in sorted(SECTIONS):
         yield from _twice(section, sound)
     resources = _together("Resources", sound)
-    yield from (f".ebextensions: {problem}" for problem in lint_resources(resources))
+    if resources:
+        yield from (f".ebextensions: {problem}" for problem in lint_resources(resources))
 
 
 def _one_line(error: yaml.YAMLError) -> str:

@@ -87,14 +87,11 @@ def processes_are_known(files: Sequence[File]) -> Iterator[str]:
     for file in files:
         if file.path != "Procfile":
             continue
-        names = []
-        for number, line in enumerate(file.content.decode(errors="replace").splitlines(), start=1):
-            match = PROCESS.fullmatch(line)
-            if match is None:
-                yield f"Procfile, line {number}, is not `name: command`."
-            else:
-                names.append(match[1])
-        if sorted(names) != sorted(COMMANDS["all"]):
+        matches = [PROCESS.fullmatch(line) for line in file.content.decode(errors="replace").splitlines()]
+        names = [match[1] for match in matches if match]
+        if None in matches:
+            yield f"Procfile, line {matches.index(None) + 1}, is not `name: command`."
+        elif sorted(names) != sorted(COMMANDS["all"]):
             yield f"Procfile has {', '.join(names)}; portal.start has {', '.join(COMMANDS['all'])}, once each."
 
 
