@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench chaos fonts lock clean
+.PHONY: help demo test lint bench chaos bundle fonts lock clean
 
 help: ## List what can be made
 	@echo "make demo [PORT=8000] [DEMO_DIR=.demo] starts the whole site. All of it:"
@@ -34,13 +34,17 @@ lint: .venv/installed ## Check style, types, layers, migrations, templates, depl
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	find templates -name '*.html' -exec $(BIN)/djade --target-version 5.2 --check {} +
 	.ci/check-deploy
-	shellcheck .ci/run .ci/check-deploy
+	$(BIN)/python -m portal.deployment.check
+	shellcheck .ci/run .ci/check-deploy ebextensions/platform/*hooks/*/*.sh ebextensions/platform/commands/*
 
 bench: .venv/installed $(PEERS)/installed ## Measure as ratios in one run, also at size (ARGS="--share 0": without; "--only previews")
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 chaos: .venv/installed ## Kill every part at random while people go the whole way (ARGS="--people 500 --kills 1000")
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+bundle: .venv/installed static/fonts/fonts.css ## Make the source bundle of HEAD for Elastic Beanstalk
+	@$(BIN)/python -m portal.deployment.bundle
 
 fonts: .venv/installed ## Fetch the faces of the site again
 	$(BIN)/python -m portal.embedded.fonts
