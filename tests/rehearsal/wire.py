@@ -59,9 +59,13 @@ async def join(near: Ends, place: str) -> None:
 
 async def lay(wire: str) -> asyncio.Server:
     here, _equals, there = wire.partition("=")
+    # asyncio itself holds none of them, and what nobody holds is collected in the midst of its work.
+    joined: set[asyncio.Task[None]] = set()
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await join((reader, writer), there)
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(join((reader, writer), there))
+        joined.add(task)
+        task.add_done_callback(joined.discard)
 
     kind, _colon, where = here.partition(":")
     if kind == "unix":
