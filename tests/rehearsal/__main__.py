@@ -10,11 +10,13 @@ import argparse
 import json
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from portal.embedded.process import interrupt
 from portal.embedded.stack import Stack
 from tests.chaos.names import ARCHIVE, SLUG
 from tests.rehearsal import proofs
@@ -155,15 +157,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.rehearsal", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--before", default="", metavar="REF", help="the commit to go back to (default: see the docs)")
+    parser.add_argument(
+        "--before",
+        default="",
+        metavar="REF",
+        help="the commit to go back to (default: the last tag, or the last commit with other migrations)",
+    )
     parser.add_argument("--dir", type=Path, default=None, help="a new folder for all of it, which is then kept")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, interrupt)
     folder = options.dir.resolve() if options.dir else Path(tempfile.mkdtemp(prefix="portal-rehearsal-"))
     try:
         found = rehearse(folder, options.before)
     except (StepError, AssertionError) as error:
         say(f"The rehearsal ends here. {error}")
         return 1
+    except KeyboardInterrupt:
+        say("Stopped before its end.")
+        return 130
     finally:
         if not options.dir:
             shutil.rmtree(folder, ignore_errors=True)

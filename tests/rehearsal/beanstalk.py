@@ -49,12 +49,11 @@ class Deployment:
         return self.machine.app / "staging"
 
     def carry_out(self) -> None:
-        self._step("unpack the bundle", self._unpack)
+        self._step("unpack the bundle", self.unpack)
         self._hooks("prebuild", STAGING)
         self._step("virtual environment", self._install)
         self._step("proxy's files", partial(proxy.configure, self.machine))
-        for name, command in self._container_commands():
-            self._step(f"container command {name}", partial(self._container_command, command))
+        self.run_container_commands()
         self._hooks("predeploy", STAGING)
         self._step("staging becomes current", self._move)
         self._step("Procfile", self._start)
@@ -78,7 +77,7 @@ class Deployment:
         self.steps.append((name, time.monotonic() - began))
         self.say(f"{self.machine.name}: {name} ({self.steps[-1][1]:.1f} s)")
 
-    def _unpack(self) -> None:
+    def unpack(self) -> None:
         self.staging.mkdir()
         with zipfile.ZipFile(self.bundle) as zipped:
             for entry in zipped.infolist():
@@ -104,6 +103,10 @@ class Deployment:
         self.machine.run([str(base), "-m", "venv", VENV], environment={}, cwd=STAGING)
         pip = [f"{VENV}/bin/pip", "install", "-q", "-r", "requirements.txt"]
         self.machine.run(pip, environment=of_the_registry(), cwd=STAGING, is_online=True)
+
+    def run_container_commands(self) -> None:
+        for name, command in self._container_commands():
+            self._step(f"container command {name}", partial(self._container_command, command))
 
     def _container_commands(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Those that only the leader runs come first, whatever their names."""

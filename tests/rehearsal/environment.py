@@ -14,7 +14,7 @@ from portal.embedded.application import ROOT, application_environment
 from portal.embedded.process import end_group, launched
 from portal.embedded.state import LOOPBACK, choose_ports, write_private
 from tests.rehearsal.beanstalk import Deployment
-from tests.rehearsal.machine import WIRE, Machine, StepError
+from tests.rehearsal.machine import WIRE, Machine, StepError, is_laid
 
 # The processes of an environment, and how many instances it has; the first is its leader. The worker's comes first: as
 # docs/operating.md has it, and so that no page asks for work that nobody knows yet.
@@ -68,8 +68,8 @@ class Wires:
         self.folder = Path(tempfile.mkdtemp(prefix="wires-"))
         wires = [f"unix:{self.folder}/{port}=tcp:{LOOPBACK}:{port}" for port in ports]
         command = launched([sys.executable, "-I", "-S", str(WIRE), *wires])
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
-        if self.process.stdout is None or self.process.stdout.readline().strip() != "laid":
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+        if not is_laid(self.process):
             raise StepError("The wires to the stand-ins cannot be laid.")
 
     def stop(self) -> None:

@@ -66,7 +66,7 @@ class Machine:
     sockets: Path
     """A folder with a short path, for the wires."""
     processes: list[Process] = field(default_factory=list)
-    holders: list[subprocess.Popen[str]] = field(default_factory=list)
+    holders: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for name in FOLDERS:
@@ -91,11 +91,9 @@ class Machine:
         self._hold([*wire, f"tcp:{LOOPBACK}:{door}={inner}"])
 
     def _hold(self, command: Sequence[str]) -> None:
-        holder = subprocess.Popen(
-            launched(command), env=plain({}), stdout=subprocess.PIPE, text=True, start_new_session=True
-        )
+        holder = subprocess.Popen(launched(command), env=plain({}), stdout=subprocess.PIPE, start_new_session=True)
         self.holders.append(holder)
-        if holder.stdout is None or holder.stdout.readline().strip() != "laid":
+        if not is_laid(holder):
             raise StepError(f"{self.name} cannot be made: namespaces of one's own are not to be had on this machine.")
 
     def run(
@@ -158,6 +156,14 @@ class Machine:
 
     def logs(self) -> list[Path]:
         return [path for path in (self.var / "log").rglob("*") if path.is_file()]
+
+
+def is_laid(wire: subprocess.Popen[bytes]) -> bool:
+    """Whether the wire says so. It says nothing else."""
+    if wire.stdout is None:
+        return False
+    with wire.stdout as said:
+        return said.readline().strip() == b"laid"
 
 
 def unshared() -> list[str]:
