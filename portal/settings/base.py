@@ -222,6 +222,14 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 86_400},
     },
 }
+# Where how work stands is written once a minute, for alarms: a name in CloudWatch. Empty: nowhere.
+METRICS_NAMESPACE = env.str("METRICS_NAMESPACE", default="")
+if METRICS_NAMESPACE:
+    CELERY_BEAT_SCHEDULE["measure-work"] = {
+        "task": "portal.tasks.measure_work",
+        "schedule": schedule(60),
+        "options": {"expires": 1_800},
+    }
 
 # Accounts -----------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
