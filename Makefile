@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench chaos bundle fonts lock clean
+.PHONY: help demo test lint bench chaos bundle rehearse fonts lock clean
 
 help: ## List what can be made
 	@echo "make demo [PORT=8000] [DEMO_DIR=.demo] starts the whole site. All of it:"
@@ -45,6 +45,9 @@ chaos: .venv/installed ## Kill every part at random while people go the whole wa
 
 bundle: .venv/installed static/fonts/fonts.css ## Make the source bundle of HEAD for Elastic Beanstalk
 	@$(BIN)/python -m portal.deployment.bundle
+
+rehearse: .venv/installed static/fonts/fonts.css ## Do with the bundle of HEAD what Elastic Beanstalk does (ARGS="--before REF")
+	@$(BIN)/python -m tests.rehearsal $(ARGS)
 
 fonts: .venv/installed ## Fetch the faces of the site again
 	$(BIN)/python -m portal.embedded.fonts

@@ -9,6 +9,7 @@ import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import InternalError, ProgrammingError, connection, transaction
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Model
 from psycopg2.errors import InsufficientPrivilege
 from pytest_django import Settings
@@ -311,6 +312,28 @@ class TestMigrate:
             cursor.execute("SELECT current_user")
             assert cursor.fetchone() == ("portal_app",)
 
+    def test_an_older_version_closes_nothing_that_a_newer_one_opened(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """As at a rollback, while instances of the newer version still answer."""
+        newer = MigrationRecorder.Migration(app="datasets", name="9999_newer")
+        with as_owner() as cursor:
+            cursor.execute("CREATE TABLE made_by_newer_code (a int)")
+            cursor.execute("GRANT SELECT ON made_by_newer_code TO portal_app")
+            newer.save()
+        try:
+            call_command("migrate", verbosity=0)
+            said = capsys.readouterr().out
+            is_open = can_read("made_by_newer_code")
+            with as_owner():
+                newer.delete()
+            call_command("migrate", verbosity=0)
+            is_open_to_current_code = can_read("made_by_newer_code")
+        finally:
+            with as_owner() as cursor:
+                cursor.execute("DELETE FROM django_migrations WHERE name = '9999_newer'")
+                cursor.execute("DROP TABLE made_by_newer_code")
+        assert "changed by newer code (datasets.9999_newer): the role's rights stay as they are." in said
+        assert (is_open, is_open_to_current_code) == (True, False)
+
     def test_without_the_owners_address_it_says_what_to_do(self, settings: Settings) -> None:
         settings.DATABASE_OWNER = {}
         with pytest.raises(CommandError, match=r"'portal_app' may not change tables\. Set DATABASE_OWNER_URL"):
@@ -320,6 +343,12 @@ class TestMigrate:
         settings.DATABASE_OWNER = {}
         call_command("migrate", check_unapplied=True, plan=True)
         assert "No planned migration operations" in capsys.readouterr().out
+
+
+def can_read(table: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT has_table_privilege('portal_app', %s, 'SELECT')", [table])
+        return bool(cursor.fetchone()[0])
 
 
 @pytest.mark.django_db

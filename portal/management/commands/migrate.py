@@ -7,8 +7,11 @@ from django.core.management import CommandError
 from django.core.management.commands import migrate
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
 
 from portal.roles import SCHEMA, connected_as_owner, give_rights
+
+ROOMS = ("accounts", "datasets")
 
 
 class Command(migrate.Command):
@@ -28,9 +31,29 @@ class Command(migrate.Command):
             role = None if only_looks else the_role_that_changes_tables(connection)
             super().handle(*args, **options)
             if role and role != settings.DATABASE_ROLE:
-                give_rights(settings.DATABASE_ROLE, connection)
+                self.give_rights(connection)
         if not options["skip_checks"]:
             self.check(databases=[connection.alias])
+
+    def give_rights(self, connection: BaseDatabaseWrapper) -> None:
+        """Unless newer code, which may be serving at this moment, has made tables and columns that this code does not
+        know and would close to it: so when an older version takes its place again."""
+        newer = migrations_of_newer_code(connection)
+        if newer:
+            self.stdout.write(
+                f"The database has been changed by newer code ({', '.join(newer)}): the role's rights stay as they are."
+            )
+            return
+        give_rights(settings.DATABASE_ROLE, connection)
+
+
+def migrations_of_newer_code(connection: BaseDatabaseWrapper) -> list[str]:
+    """What was applied to the database by the site's own rooms, and is not in this code. (Of migrations that were
+    squashed and removed, `migrate ROOM --prune` takes the names out of the database.)"""
+    loader = MigrationLoader(connection)
+    replaced = {pair for migration in loader.disk_migrations.values() for pair in migration.replaces}
+    unknown = set(loader.applied_migrations) - set(loader.disk_migrations) - replaced
+    return sorted(f"{room}.{name}" for room, name in unknown if room in ROOMS)
 
 
 def the_role_that_changes_tables(connection: BaseDatabaseWrapper) -> str:

@@ -1,0 +1,1 @@
+"""What Elastic Beanstalk does with a bundle, done on one machine (make rehearse)."""
