@@ -18,13 +18,14 @@ from accounts.mail.letters import letter  # noqa: E402
 from accounts.models import OutgoingMail, User  # noqa: E402
 from datasets.models import AccessGrant, DownloadLink, DownloadRecord, Notice, Release  # noqa: E402
 from datasets.services.notices import plan_release_notice, send_due_notices  # noqa: E402
-from tests.access import offered  # noqa: E402
+from tests.factories import ArchiveFactory, DatasetFactory, ReleaseFactory, published  # noqa: E402
 
 
 def fill(people: int) -> None:
     """People who hold access to a release and were issued its archive."""
-    release = offered(name="Knee").releases.get()
-    archive = release.archives.get()
+    release = ReleaseFactory(dataset=DatasetFactory(name="Knee"), status="draft", published_at=None)
+    archive = ArchiveFactory(release=release)
+    published(release)
     ends = timezone.now() + timedelta(days=90)
     users = User.objects.bulk_create(
         [User(email=f"reader{number}@example.org", name=f"Reader {number}") for number in range(people)], 5_000
