@@ -1,7 +1,8 @@
-"""Delivering: claim a row (commit), render, send, settle (commit)."""
+"""Delivering: claim a row (commit), render, send, settle (commit). Rows of a notice are claimed some at a time."""
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import chain, repeat
 
@@ -11,13 +12,16 @@ from django.utils import timezone
 
 from accounts.exceptions import MailDelayed, MailRefused, Obsolete, ServerDown
 from accounts.mail.courier import Courier
-from accounts.mail.letters import letter
+from accounts.mail.letters import Letter, letter
+from accounts.mail.rounds import Round
 from accounts.models import Lease, OutgoingMail
 
 logger = logging.getLogger(__name__)
 
 # Renewed while the mail is being sent, so only a worker that died lets it run out.
 LEASE = timedelta(seconds=60)
+# Mails of a notice that are claimed together.
+ROUND = 30
 # A database that fails over is away for a minute or two. With the server's last word (smtp.LAST_WORD_SECONDS) at its
 # longest this is longer than a task may run; one of both at a time is not.
 RECORDING_SECONDS = 300
@@ -26,7 +30,7 @@ BACKOFF_BASE, BACKOFF_CEILING = timedelta(seconds=4), timedelta(minutes=5)
 
 def deliver_next(courier: Courier | None = None) -> bool:
     """Claim one mail, send and settle it. False when none is due, or when the server is down for all of them."""
-    mail = OutgoingMail.objects.claim(lease=LEASE)
+    mail = _claim()
     if mail is None:
         return False
     if courier is not None:
@@ -39,26 +43,56 @@ def deliver_due(*, seconds: float) -> bool:
     """Deliver over one connection for so long; True when the time was up before the mails were."""
     end = time.monotonic() + seconds
     with Courier() as courier:
-        while deliver_next(courier):
+        while (mail := _claim()) is not None:
+            if not (_deliver_round(mail, courier, end) if mail.is_of_a_round else _deliver(mail, courier)):
+                return False
             if time.monotonic() >= end:
                 return True
     return False
 
 
+def _claim() -> OutgoingMail | None:
+    """What concerns one person alone goes first: no code waits for twenty thousand announcements."""
+    return OutgoingMail.objects.to_one().claim(lease=LEASE) or OutgoingMail.objects.claim(lease=LEASE)
+
+
 def _deliver(mail: OutgoingMail, courier: Courier) -> bool:
-    server_is_up = True
     with Lease(mail, LEASE):
-        try:
-            courier.send(letter(mail))
-        except (Obsolete, ObjectDoesNotExist) as why:
-            mail.finish(mail.State.DONE, reason=f"Not sent: {why}")
-        except MailRefused as why:
-            mail.finish(mail.State.FAILED, reason=str(why))
-        except MailDelayed as why:
-            server_is_up = not isinstance(why, ServerDown)
-            _delay(mail, str(why))
-        else:
-            _record_sent(mail)
+        return _send(mail, courier, letter)
+
+
+def _deliver_round(first: OutgoingMail, courier: Courier, end: float) -> bool:
+    """The same for mails of a notice, one by one. Whatever ends the round, those that nobody tried wait as before."""
+    carried = Round([first, *OutgoingMail.objects.claim_with(first, most=ROUND, lease=LEASE)])
+    server_is_up = True
+    with Lease(carried, LEASE):
+        for mail in carried:
+            server_is_up = _send(mail, courier, carried.letter, carried.write_ahead)
+            if not server_is_up or time.monotonic() >= end:
+                break
+        carried.give_back()
+    return server_is_up
+
+
+def _send(
+    mail: OutgoingMail,
+    courier: Courier,
+    write: Callable[[OutgoingMail], Letter],
+    meanwhile: Callable[[], None] | None = None,
+) -> bool:
+    """Send a mail that is held, and settle it; False when the server would take no other either."""
+    server_is_up = True
+    try:
+        courier.send(write(mail), meanwhile)
+    except (Obsolete, ObjectDoesNotExist) as why:
+        mail.finish(mail.State.DONE, reason=f"Not sent: {why}")
+    except MailRefused as why:
+        mail.finish(mail.State.FAILED, reason=str(why))
+    except MailDelayed as why:
+        server_is_up = not isinstance(why, ServerDown)
+        _delay(mail, str(why))
+    else:
+        _record_sent(mail)
     # No address and no key: a row's number finds both for those who may see them.
     logger.info("mail %s", mail.state, extra={"mail": mail.pk, "template": mail.template, "attempts": mail.attempts})
     return server_is_up

@@ -19,13 +19,10 @@ from accounts.models import OutgoingMail
 class Letter(EmailMultiAlternatives):
     """A mail as Django's backends take it, with its bytes made by accounts.mail.wire."""
 
-    html: str
     headers: Sequence[bytes]
+    text: str
+    html: str
     enclosed: Sequence[Attachment]
-
-    @property
-    def text(self) -> str:
-        return self.body
 
     def message(self) -> Wire:  # type: ignore[override]
         return wire(self.headers, self.text, self.html, self.enclosed)
@@ -56,7 +53,7 @@ def letter_with(mail: OutgoingMail, content: Content) -> Letter:
         address_header("Reply-To", settings.SITE_CONTACT),
         *(header(name, value) for name, value in headers.items()),
     ]
-    made.html = _html(f"mails/{mail.template}/body.html", context)
+    made.text, made.html = text, _html(f"mails/{mail.template}/body.html", context)
     made.enclosed = content.attachments
     # Django's own fields say the same, for backends that keep the mail rather than send it.
     made.attach_alternative(made.html, "text/html")

@@ -1,23 +1,25 @@
 """What the mails to many say: of new versions of agreements, and of releases."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from django.utils import timezone
 
-from accounts.mail import Content, Obsolete, renders
+from accounts.mail import Content, Obsolete, renders, renders_together
 from accounts.mail.letters import Letter, letter_with
+from accounts.mail.outbox import Renderer
 from accounts.models import AgreementVersion, OutgoingMail, User
 from accounts.services.announcements import unsubscribe_address, unsubscribe_headers
 from accounts.services.differences import in_words
-from datasets.models import Notice, Release
+from datasets.models import AccessGrant, Notice, Release
 from datasets.services.notices import (
     MAILS,
     affected_archives,
     concern_of,
-    grant_to_tell,
+    grants_to_tell,
     names_to_tell,
     notice_of,
     why_over,
@@ -75,25 +77,28 @@ class Said:
     context: dict[str, Any]
 
 
-@renders("release/published")
-@renders("release/withdrawn")
-@renders("release/reinstated")
-@renders("release/erratum")
-def about_release(mail: OutgoingMail) -> Content:
-    said = _said_lately(mail.keys["notice"], int(time.monotonic() // KEPT_SECONDS))
-    if mail.user is None:
-        raise Obsolete(NOT_CONCERNED)
+@renders_together("release/published")
+@renders_together("release/withdrawn")
+@renders_together("release/reinstated")
+@renders_together("release/erratum")
+def about_release(mails: Sequence[OutgoingMail]) -> Renderer:
+    said = _said_lately(mails[0].keys["notice"], int(time.monotonic() // KEPT_SECONDS))
     untrue = why_untrue(said.notice)
-    if untrue:
-        raise Obsolete(untrue)
-    return _content(said, mail.user)
+    concerns = {} if untrue else _concerns(said, [mail.user for mail in mails if mail.user])
+
+    def render(mail: OutgoingMail) -> Content:
+        if mail.user_id not in concerns:
+            raise Obsolete(untrue or NOT_CONCERNED)
+        return concerns[mail.user_id]
+
+    return render
 
 
 def preview(notice: Notice, *, to: User) -> Letter:
     """The mail that a notice would send, as this maintainer would get it; nothing is written."""
     notice.test_for = to
     mail = OutgoingMail(template=MAILS[Notice.Kind(notice.kind)], to=to.email, user=to)
-    return letter_with(mail, _content(_said(notice), to))
+    return letter_with(mail, _concerns(_said(notice), [to])[to.pk])
 
 
 @lru_cache(maxsize=4)
@@ -118,15 +123,19 @@ def _said(notice: Notice) -> Said:
     return Said(notice, [pk for pk, _size in archives], context)
 
 
-def _content(said: Said, user: User) -> Content:
-    """With what concerns this person; Obsolete when nothing does any more."""
+def _concerns(said: Said, users: Sequence[User]) -> dict[int, Content]:
+    """What concerns each of these people, by their number; whom nothing does any more is left out."""
+    numbers = [user.pk for user in users]
     if said.notice.kind == Notice.Kind.RELEASE:
-        grant = grant_to_tell(said.notice, user)
-        if grant is None and not said.notice.test_for_id:
-            raise Obsolete(NOT_CONCERNED)
-        context = {**said.context, "grant": grant, "unsubscribe": unsubscribe_address(user)}
-        return Content(context, headers=unsubscribe_headers(user))
-    names = names_to_tell(said.notice, user, said.archives)
-    if not names and not said.notice.test_for_id:
-        raise Obsolete(NOT_CONCERNED)
-    return Content({**said.context, "names": names[:NAMED], "more": max(0, len(names) - NAMED)})
+        grants = grants_to_tell(said.notice, numbers)
+        told = [user for user in users if said.notice.test_for_id or user.pk in grants]
+        return {user.pk: _announcement(said, user, grants.get(user.pk)) for user in told}
+    return {
+        user: Content({**said.context, "names": names[:NAMED], "more": max(0, len(names) - NAMED)})
+        for user, names in names_to_tell(said.notice, numbers, said.archives).items()
+    }
+
+
+def _announcement(said: Said, user: User, grant: AccessGrant | None) -> Content:
+    context = {**said.context, "grant": grant, "unsubscribe": unsubscribe_address(user)}
+    return Content(context, headers=unsubscribe_headers(user))
