@@ -1,8 +1,8 @@
 """Delivering: claim a row (commit), render, send, settle (commit). Rows of a notice are claimed some at a time."""
 
 import logging
+import math
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from itertools import chain, repeat
 
@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from accounts.exceptions import MailDelayed, MailRefused, Obsolete, ServerDown
 from accounts.mail.courier import Courier
-from accounts.mail.letters import Letter, letter
 from accounts.mail.rounds import Round
 from accounts.models import Lease, OutgoingMail
 
@@ -34,9 +33,9 @@ def deliver_next(courier: Courier | None = None) -> bool:
     if mail is None:
         return False
     if courier is not None:
-        return _deliver(mail, courier)
+        return _deliver(Round([mail]), courier)
     with Courier() as own:
-        return _deliver(mail, own)
+        return _deliver(Round([mail]), own)
 
 
 def deliver_due(*, seconds: float) -> bool:
@@ -44,7 +43,7 @@ def deliver_due(*, seconds: float) -> bool:
     end = time.monotonic() + seconds
     with Courier() as courier:
         while (mail := _claim()) is not None:
-            if not (_deliver_round(mail, courier, end) if mail.is_of_a_round else _deliver(mail, courier)):
+            if not _deliver(_round_of(mail), courier, end):
                 return False
             if time.monotonic() >= end:
                 return True
@@ -56,34 +55,27 @@ def _claim() -> OutgoingMail | None:
     return OutgoingMail.objects.to_one().claim(lease=LEASE) or OutgoingMail.objects.claim(lease=LEASE)
 
 
-def _deliver(mail: OutgoingMail, courier: Courier) -> bool:
-    with Lease(mail, LEASE):
-        return _send(mail, courier, letter)
+def _round_of(first: OutgoingMail) -> Round:
+    others = OutgoingMail.objects.claim_with(first, most=ROUND, lease=LEASE) if first.is_of_a_round else []
+    return Round([first, *others])
 
 
-def _deliver_round(first: OutgoingMail, courier: Courier, end: float) -> bool:
-    """The same for mails of a notice, one by one. Whatever ends the round, those that nobody tried wait as before."""
-    carried = Round([first, *OutgoingMail.objects.claim_with(first, most=ROUND, lease=LEASE)])
+def _deliver(carried: Round, courier: Courier, end: float = math.inf) -> bool:
+    """Whatever ends the round, mails that nobody tried wait as before. False when the server is down."""
     server_is_up = True
     with Lease(carried, LEASE):
         for mail in carried:
-            server_is_up = _send(mail, courier, carried.letter, carried.write_ahead)
+            server_is_up = _send(mail, carried, courier)
             if not server_is_up or time.monotonic() >= end:
                 break
         carried.give_back()
     return server_is_up
 
 
-def _send(
-    mail: OutgoingMail,
-    courier: Courier,
-    write: Callable[[OutgoingMail], Letter],
-    meanwhile: Callable[[], None] | None = None,
-) -> bool:
-    """Send a mail that is held, and settle it; False when the server would take no other either."""
+def _send(mail: OutgoingMail, carried: Round, courier: Courier) -> bool:
     server_is_up = True
     try:
-        courier.send(write(mail), meanwhile)
+        courier.send(carried.letter(), carried.write_ahead)
     except (Obsolete, ObjectDoesNotExist) as why:
         mail.finish(mail.State.DONE, reason=f"Not sent: {why}")
     except MailRefused as why:
@@ -92,13 +84,13 @@ def _send(
         server_is_up = not isinstance(why, ServerDown)
         _delay(mail, str(why))
     else:
-        _record_sent(mail)
+        _record_sent(carried)
     # No address and no key: a row's number finds both for those who may see them.
     logger.info("mail %s", mail.state, extra={"mail": mail.pk, "template": mail.template, "attempts": mail.attempts})
     return server_is_up
 
 
-def _record_sent(mail: OutgoingMail) -> None:
+def _record_sent(carried: Round) -> None:
     """A database that fails over just now must not make a mail that has left look unsent.
 
     While it is away nobody else can claim the row either. What remains: the lease may have run out meanwhile, and
@@ -107,11 +99,11 @@ def _record_sent(mail: OutgoingMail) -> None:
     end = time.monotonic() + RECORDING_SECONDS
     for pause in chain((0.25, 0.5, 1), repeat(2)):
         try:
-            mail.record_sent()
+            carried.record_sent()
         except (OperationalError, InterfaceError):
             connection.close()
             if time.monotonic() >= end:
-                logger.error("mail sent but not recorded: it will be sent again", extra={"mail": mail.pk})
+                logger.error("mail sent but not recorded: it will be sent again", extra={"mail": carried.pk})
                 raise
             time.sleep(pause)
         else:

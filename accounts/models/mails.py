@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
-from django.db import models, transaction
-from django.db.models import Exists, Q
+from django.db import connection, models, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -19,6 +19,36 @@ PATIENCE = timedelta(days=3)
 
 def end_of_patience() -> datetime:
     return timezone.now() + PATIENCE
+
+
+# What is due, as WorkQuerySet.due() has it.
+RECORD = """
+WITH recorded AS (
+    UPDATE accounts_outgoingmail
+    SET state = 'done', reason = '', leased_until = NULL, finished_at = statement_timestamp()
+    WHERE id = %(sent)s AND state <> 'done'
+)
+SELECT EXISTS (
+    SELECT FROM accounts_outgoingmail WHERE id = %(following)s AND state = 'running' AND attempts = %(attempts)s
+) AND NOT EXISTS (
+    SELECT FROM accounts_outgoingmail WHERE NOT to_many AND state IN ('waiting', 'running') AND (
+        state = 'waiting' AND due_at <= statement_timestamp()
+        OR state = 'running' AND leased_until <= statement_timestamp()
+    )
+)
+"""
+
+
+def _record(sent: "OutgoingMail | None", following: "OutgoingMail | None") -> bool:
+    values = {
+        "sent": sent.pk if sent else None,
+        "following": following.pk if following else None,
+        "attempts": following.attempts if following else None,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(RECORD, values)
+        [[may_follow]] = cursor.fetchall()
+    return bool(may_follow)
 
 
 class MailQuerySet(WorkQuerySet["OutgoingMail"]):
@@ -39,16 +69,8 @@ class MailQuerySet(WorkQuerySet["OutgoingMail"]):
         return rows
 
     def held(self, rows: Sequence["OutgoingMail"]) -> Self:
-        """Those of a round that this worker still has."""
-        return self.filter(pk__in=[row.pk for row in rows], state=Work.State.RUNNING, attempts=1)
-
-    def may_follow(self, mail: "OutgoingMail") -> bool:
-        """Whether a round still has this mail, and nothing is due that concerns one person alone."""
-        return self.held([mail]).filter(~Exists(OutgoingMail.objects.to_one().due())).exists()
-
-    def give_back(self, rows: Sequence["OutgoingMail"]) -> None:
-        """Of a round what nobody tried: it waits as before."""
-        self.held(rows).update(state=Work.State.WAITING, attempts=0, leased_until=None)
+        """Those of a round that this worker still has; all of them are at the same attempt."""
+        return self.filter(pk__in=[row.pk for row in rows], state=Work.State.RUNNING, attempts=rows[0].attempts)
 
 
 class OutgoingMail(Work):
@@ -114,11 +136,16 @@ class OutgoingMail(Work):
         """A worker that died in a round held many, and sent one of them: none is blamed, each is then tried alone."""
         return not self.is_of_a_round
 
-    def record_sent(self) -> None:
-        """It has left, whoever may hold the row by now: a worker that has not sent it yet finds it done."""
-        facts = {"state": self.State.DONE, "reason": "", "leased_until": None, "finished_at": Now()}
-        type(self).objects.filter(pk=self.pk).exclude(state=self.State.DONE).update(**facts)
+    def record_sent(self, following: "OutgoingMail | None" = None) -> bool:
+        """It has left, whoever may hold the row by now: a worker that has not sent it yet finds it done. In the same
+        statement: whether the following mail of a round may leave."""
+        may_follow = _record(self, following)
         self.state, self.reason, self.leased_until = self.State.DONE, "", None
+        return may_follow
+
+    def may_follow(self) -> bool:
+        """Whether a round still has this mail, and nothing is due that concerns one person alone."""
+        return _record(None, self)
 
     @classmethod
     def fresh_start(cls) -> dict[str, Any]:
