@@ -1,7 +1,7 @@
 """What the mails to many say: of new versions of agreements, and of releases."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -84,12 +84,12 @@ class Said:
 def about_release(mails: Sequence[OutgoingMail]) -> Renderer:
     said = _said_lately(mails[0].keys["notice"], int(time.monotonic() // KEPT_SECONDS))
     untrue = why_untrue(said.notice)
-    concerns = {} if untrue else _concerns(said, [mail.user for mail in mails if mail.user])
+    told = {} if untrue else _told(said, [mail.user_id for mail in mails if mail.user_id])
 
     def render(mail: OutgoingMail) -> Content:
-        if mail.user_id not in concerns:
+        if mail.user is None or mail.user.pk not in told:
             raise Obsolete(untrue or NOT_CONCERNED)
-        return concerns[mail.user_id]
+        return _content(said, mail.user, told[mail.user.pk])
 
     return render
 
@@ -97,8 +97,9 @@ def about_release(mails: Sequence[OutgoingMail]) -> Renderer:
 def preview(notice: Notice, *, to: User) -> Letter:
     """The mail that a notice would send, as this maintainer would get it; nothing is written."""
     notice.test_for = to
+    said = _said(notice)
     mail = OutgoingMail(template=MAILS[Notice.Kind(notice.kind)], to=to.email, user=to)
-    return letter_with(mail, _concerns(_said(notice), [to])[to.pk])
+    return letter_with(mail, _content(said, to, _told(said, [to.pk])[to.pk]))
 
 
 @lru_cache(maxsize=4)
@@ -123,19 +124,17 @@ def _said(notice: Notice) -> Said:
     return Said(notice, [pk for pk, _size in archives], context)
 
 
-def _concerns(said: Said, users: Sequence[User]) -> dict[int, Content]:
-    """What concerns each of these people, by their number; whom nothing does any more is left out."""
-    numbers = [user.pk for user in users]
-    if said.notice.kind == Notice.Kind.RELEASE:
-        grants = grants_to_tell(said.notice, numbers)
-        told = [user for user in users if said.notice.test_for_id or user.pk in grants]
-        return {user.pk: _announcement(said, user, grants.get(user.pk)) for user in told}
-    return {
-        user: Content({**said.context, "names": names[:NAMED], "more": max(0, len(names) - NAMED)})
-        for user, names in names_to_tell(said.notice, numbers, said.archives).items()
-    }
+def _told(said: Said, users: Sequence[int]) -> Mapping[int, AccessGrant | list[str] | None]:
+    """Of these people, by their numbers, those whom it concerns still: with their access, or with the names of what
+    they were issued."""
+    if said.notice.kind != Notice.Kind.RELEASE:
+        return names_to_tell(said.notice, users, said.archives)
+    grants = grants_to_tell(said.notice, users)
+    return {user: grants.get(user) for user in users} if said.notice.test_for_id else grants
 
 
-def _announcement(said: Said, user: User, grant: AccessGrant | None) -> Content:
-    context = {**said.context, "grant": grant, "unsubscribe": unsubscribe_address(user)}
+def _content(said: Said, user: User, told: AccessGrant | list[str] | None) -> Content:
+    if isinstance(told, list):
+        return Content({**said.context, "names": told[:NAMED], "more": max(0, len(told) - NAMED)})
+    context = {**said.context, "grant": told, "unsubscribe": unsubscribe_address(user)}
     return Content(context, headers=unsubscribe_headers(user))
