@@ -66,7 +66,7 @@ TABLES = {
     ),
     "accounts_outgoingmail": Columns(
         personal="template to keys state reason created_at finished_at",
-        other={NUMBER: "id uuid once user_id", WORK: f"{WORK_COLUMNS} give_up_at"},
+        other={NUMBER: "id uuid once user_id", WORK: f"{WORK_COLUMNS} to_many give_up_at"},
     ),
     "accounts_deletion": Columns(
         personal="why state created_at written_at",

@@ -5,7 +5,7 @@ from accounts.mail.account import CODE_LIFETIME
 from accounts.mail.codes import code_of, mint_code
 from accounts.mail.courier import Courier
 from accounts.mail.delivery import deliver_due, deliver_next
-from accounts.mail.outbox import Attachment, Content, queue, queue_all, renders
+from accounts.mail.outbox import Attachment, Content, queue, queue_all, renders, renders_together
 from accounts.mail.receipts import receipt
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "queue_all",
     "receipt",
     "renders",
+    "renders_together",
 ]

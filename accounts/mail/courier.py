@@ -1,6 +1,7 @@
 """The way to the mail server: one connection for as long as there is more to send, and what its answers mean."""
 
 import smtplib
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -9,12 +10,10 @@ from django.core.mail import get_connection
 
 from accounts.exceptions import MailDelayed, MailRefused, ServerDown
 from accounts.mail.letters import Letter
-from accounts.mail.smtp import EmailBackend
+from accounts.mail.smtp import CLOSING, EmailBackend, Stale
 
 # The message is larger than the server takes: it always will be.
 TOO_LARGE = 552
-# The server is closing the connection, whatever it was asked.
-CLOSING = 421
 
 
 class Courier:
@@ -33,12 +32,13 @@ class Courier:
         with suppress(smtplib.SMTPException, OSError):
             self.backend.close()
 
-    def send(self, letter: Letter) -> None:
-        """Hand the mail over. MailRefused: never try again; MailDelayed: try later; ServerDown: so are all others."""
+    def send(self, letter: Letter, meanwhile: Callable[[], None] | None = None) -> None:
+        """Hand the mail over. MailRefused: never try again; MailDelayed: try later; ServerDown: so are all others.
+
+        `meanwhile` is called while an SMTP server stores the mail; it must raise nothing."""
         try:
-            self._open()
-            # The SES backend says what SES's answers mean itself.
-            self.backend.send_messages([letter])
+            self._open(meanwhile)
+            self._hand_over(letter, meanwhile)
         except smtplib.SMTPNotSupportedError as error:
             # The connection stands, so it is this mail that asks for what the server does not have (SMTPUTF8).
             raise MailRefused(f"The mail server cannot carry this mail: {error}") from None
@@ -61,9 +61,18 @@ class Courier:
             self.close()
             raise ServerDown(f"The mail server does not answer: {type(error).__name__}") from None
 
-    def _open(self) -> None:
+    def _hand_over(self, letter: Letter, meanwhile: Callable[[], None] | None) -> None:
+        # The SES backend says what SES's answers mean itself.
+        try:
+            self.backend.send_messages([letter])
+        except Stale:
+            self.close()
+            self._open(meanwhile)
+            self.backend.send_messages([letter])
+
+    def _open(self, meanwhile: Callable[[], None] | None) -> None:
         if isinstance(self.backend, EmailBackend):
-            self.backend.drop_if_stale()
+            self.backend.meanwhile = meanwhile
         try:
             self.backend.open()
         except smtplib.SMTPNotSupportedError as error:

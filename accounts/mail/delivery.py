@@ -1,6 +1,7 @@
-"""Delivering: claim a row (commit), render, send, settle (commit)."""
+"""Delivering: claim a row (commit), render, send, settle (commit). Rows of a notice are claimed some at a time."""
 
 import logging
+import math
 import time
 from datetime import timedelta
 from itertools import chain, repeat
@@ -11,13 +12,15 @@ from django.utils import timezone
 
 from accounts.exceptions import MailDelayed, MailRefused, Obsolete, ServerDown
 from accounts.mail.courier import Courier
-from accounts.mail.letters import letter
+from accounts.mail.rounds import Round
 from accounts.models import Lease, OutgoingMail
 
 logger = logging.getLogger(__name__)
 
 # Renewed while the mail is being sent, so only a worker that died lets it run out.
 LEASE = timedelta(seconds=60)
+# Mails of a notice that are claimed together.
+ROUND = 30
 # A database that fails over is away for a minute or two. With the server's last word (smtp.LAST_WORD_SECONDS) at its
 # longest this is longer than a task may run; one of both at a time is not.
 RECORDING_SECONDS = 300
@@ -26,45 +29,68 @@ BACKOFF_BASE, BACKOFF_CEILING = timedelta(seconds=4), timedelta(minutes=5)
 
 def deliver_next(courier: Courier | None = None) -> bool:
     """Claim one mail, send and settle it. False when none is due, or when the server is down for all of them."""
-    mail = OutgoingMail.objects.claim(lease=LEASE)
+    mail = _claim()
     if mail is None:
         return False
     if courier is not None:
-        return _deliver(mail, courier)
+        return _deliver(Round([mail]), courier)
     with Courier() as own:
-        return _deliver(mail, own)
+        return _deliver(Round([mail]), own)
 
 
 def deliver_due(*, seconds: float) -> bool:
     """Deliver over one connection for so long; True when the time was up before the mails were."""
     end = time.monotonic() + seconds
     with Courier() as courier:
-        while deliver_next(courier):
+        while (mail := _claim()) is not None:
+            if not _deliver(_round_of(mail), courier, end):
+                return False
             if time.monotonic() >= end:
                 return True
     return False
 
 
-def _deliver(mail: OutgoingMail, courier: Courier) -> bool:
+def _claim() -> OutgoingMail | None:
+    """What concerns one person alone goes first: no code waits for twenty thousand announcements."""
+    return OutgoingMail.objects.to_one().claim(lease=LEASE) or OutgoingMail.objects.claim(lease=LEASE)
+
+
+def _round_of(first: OutgoingMail) -> Round:
+    others = OutgoingMail.objects.claim_with(first, most=ROUND, lease=LEASE) if first.is_of_a_round else []
+    return Round([first, *others])
+
+
+def _deliver(carried: Round, courier: Courier, end: float = math.inf) -> bool:
+    """Whatever ends the round, mails that nobody tried wait as before. False when the server is down."""
     server_is_up = True
-    with Lease(mail, LEASE):
-        try:
-            courier.send(letter(mail))
-        except (Obsolete, ObjectDoesNotExist) as why:
-            mail.finish(mail.State.DONE, reason=f"Not sent: {why}")
-        except MailRefused as why:
-            mail.finish(mail.State.FAILED, reason=str(why))
-        except MailDelayed as why:
-            server_is_up = not isinstance(why, ServerDown)
-            _delay(mail, str(why))
-        else:
-            _record_sent(mail)
+    with Lease(carried, LEASE):
+        for mail in carried:
+            server_is_up = _send(mail, carried, courier)
+            if not server_is_up or time.monotonic() >= end:
+                break
+        carried.give_back()
+    return server_is_up
+
+
+def _send(mail: OutgoingMail, carried: Round, courier: Courier) -> bool:
+    server_is_up = True
+    try:
+        courier.send(carried.letter(), carried.write_ahead)
+    except (Obsolete, ObjectDoesNotExist) as why:
+        mail.finish(mail.State.DONE, reason=f"Not sent: {why}")
+    except MailRefused as why:
+        mail.finish(mail.State.FAILED, reason=str(why))
+    except MailDelayed as why:
+        server_is_up = not isinstance(why, ServerDown)
+        _delay(mail, str(why))
+    else:
+        _record_sent(carried)
     # No address and no key: a row's number finds both for those who may see them.
     logger.info("mail %s", mail.state, extra={"mail": mail.pk, "template": mail.template, "attempts": mail.attempts})
     return server_is_up
 
 
-def _record_sent(mail: OutgoingMail) -> None:
+def _record_sent(carried: Round) -> None:
     """A database that fails over just now must not make a mail that has left look unsent.
 
     While it is away nobody else can claim the row either. What remains: the lease may have run out meanwhile, and
@@ -73,11 +99,11 @@ def _record_sent(mail: OutgoingMail) -> None:
     end = time.monotonic() + RECORDING_SECONDS
     for pause in chain((0.25, 0.5, 1), repeat(2)):
         try:
-            mail.record_sent()
+            carried.record_sent()
         except (OperationalError, InterfaceError):
             connection.close()
             if time.monotonic() >= end:
-                logger.error("mail sent but not recorded: it will be sent again", extra={"mail": mail.pk})
+                logger.error("mail sent but not recorded: it will be sent again", extra={"mail": carried.pk})
                 raise
             time.sleep(pause)
         else:

@@ -1,77 +1,31 @@
-"""From a row to a message: templates, headers, parts."""
+"""From a row to a letter: what its templates say, and its headers."""
 
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
-from email.message import EmailMessage as Message
-from email.policy import SMTP, Policy
 from email.utils import format_datetime, parseaddr
 from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template import Context, Engine, loader
-from django.utils.encoding import punycode
 
 from accounts.mail.outbox import RENDERERS, Attachment, Content
 from accounts.mail.styles import with_styles
+from accounts.mail.wire import Wire, address_header, header, wire
 from accounts.models import OutgoingMail
-
-# RFC 5322 allows 998 bytes a line; whatever is longer than this is sent as quoted-printable, which wraps.
-PLAIN_LINE = 200
-
-
-class OnOneLine(UnstructuredHeader, BaseHeader):
-    """A header whose value is an address of the web: a program reads it, and would not put it together again."""
-
-    def fold(self, *, policy: Policy) -> str:
-        return f"{self.name}: {self}{policy.linesep}"
-
-
-HEADERS = HeaderRegistry()
-HEADERS.map_to_type("list-unsubscribe", OnOneLine)
-POLICY = SMTP.clone(header_factory=HEADERS)
-
-
-class Wire(Message):
-    """A message of the standard library, in the form that Django's mail backends ask for."""
-
-    def as_bytes(self, unixfrom: bool = False, policy: Policy | None = None, linesep: str = "\n") -> bytes:
-        return super().as_bytes(unixfrom, policy or self.policy.clone(linesep=linesep))
 
 
 class Letter(EmailMultiAlternatives):
-    """A mail as Django's backends take it. The headers are made by the standard library's header registry,
-    which encodes names and refuses line breaks; ASCII stays readable, all else is quoted-printable."""
+    """A mail as Django's backends take it, with its bytes made by accounts.mail.wire."""
 
-    addresses: Mapping[str, Address]
+    headers: Sequence[bytes]
     text: str
     html: str
     enclosed: Sequence[Attachment]
 
     def message(self) -> Wire:  # type: ignore[override]
-        message = Wire(policy=POLICY)
-        for name, value in {"Subject": self.subject, **self.addresses, **self.extra_headers}.items():
-            message[name] = value
-        message.set_content(self.text, cte=_encoding(self.text))
-        message.add_alternative(self.html, subtype="html", cte=_encoding(self.html))
-        for file in self.enclosed:
-            _enclose(message, file)
-        return message
-
-
-def _enclose(message: Wire, file: Attachment) -> None:
-    if isinstance(file.content, bytes):
-        kind, _, subtype = file.type.partition("/")
-        message.add_attachment(file.content, maintype=kind, subtype=subtype, filename=file.name)
-    else:
-        message.add_attachment(file.content, filename=file.name, cte=_encoding(file.content))
-
-
-def _encoding(text: str) -> str:
-    short = all(len(line) <= PLAIN_LINE for line in text.splitlines())
-    return "7bit" if text.isascii() and short else "quoted-printable"
+        return wire(self.headers, self.text, self.html, self.enclosed)
 
 
 def letter(mail: OutgoingMail) -> Letter:
@@ -82,26 +36,23 @@ def letter(mail: OutgoingMail) -> Letter:
 def letter_with(mail: OutgoingMail, content: Content) -> Letter:
     """The mail that says this, of a row that need not be written yet."""
     context = {**_surroundings(mail), **content.context}
-    sender, name = _address(settings.DEFAULT_FROM_EMAIL, settings.SITE_NAME), clean_name(_name(mail))
-    text = _tidy(_text(f"mails/{mail.template}/body.txt", context))
-    made = Letter(
-        subject=_one_line(_text(f"mails/{mail.template}/subject.txt", context)),
-        body=text,
-        from_email=sender.addr_spec,
-        to=[mail.to],
-        headers={
-            # When the mail was written, not tried: with the Message-ID the same at every attempt.
-            "Date": format_datetime(mail.created_at),
-            "Message-ID": mail.message_id,
-            "Auto-Submitted": "auto-generated",
-            **content.headers,
-        },
-    )
-    made.addresses = {
-        "From": sender,
-        "To": _address(mail.to, name),
-        "Reply-To": _address(settings.SITE_CONTACT, ""),
+    sender, subject = settings.DEFAULT_FROM_EMAIL, _one_line(_text(f"mails/{mail.template}/subject.txt", context))
+    headers = {
+        # When the mail was written, not tried: with the Message-ID the same at every attempt.
+        "Date": format_datetime(mail.created_at),
+        "Message-ID": mail.message_id,
+        "Auto-Submitted": "auto-generated",
+        **content.headers,
     }
+    text = _tidy(_text(f"mails/{mail.template}/body.txt", context))
+    made = Letter(subject=subject, body=text, from_email=parseaddr(sender)[1], to=[mail.to], headers=headers)
+    made.headers = [
+        header("Subject", subject),
+        address_header("From", sender, settings.SITE_NAME),
+        address_header("To", mail.to, clean_name(_name(mail))),
+        address_header("Reply-To", settings.SITE_CONTACT),
+        *(header(name, value) for name, value in headers.items()),
+    ]
     made.text, made.html = text, _html(f"mails/{mail.template}/body.html", context)
     made.enclosed = content.attachments
     # Django's own fields say the same, for backends that keep the mail rather than send it.
@@ -131,12 +82,6 @@ def clean_name(name: str) -> str:
         letter if unicodedata.category(letter)[0] in "LMN" or letter in ".,'’-()" else " " for letter in name
     )
     return " ".join(re.sub(r"\.(?=\S)", ". ", kept).split())[:60].strip()
-
-
-def _address(text: str, name: str) -> Address:
-    given, address = parseaddr(text)
-    user, _, domain = address.rpartition("@")
-    return Address(display_name=given or name, username=user, domain=punycode(domain))
 
 
 def _text(template: str, context: Mapping[str, Any]) -> str:

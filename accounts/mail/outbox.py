@@ -26,6 +26,9 @@ class Content:
 
 Renderer = Callable[[OutgoingMail], Content]
 RENDERERS: dict[str, Renderer] = {}
+# Of mails to many, what asks the database once for several of a notice, and then renders each.
+Asker = Callable[[Sequence[OutgoingMail]], Renderer]
+ASKERS: dict[str, Asker] = {}
 
 
 def renders(template: str) -> Callable[[Renderer], Renderer]:
@@ -38,6 +41,23 @@ def renders(template: str) -> Callable[[Renderer], Renderer]:
         return renderer
 
     return register
+
+
+def renders_together(template: str) -> Callable[[Asker], Asker]:
+    """Register what fills templates/mails/<template>/ for several mails of one notice at a time."""
+
+    def register(asker: Asker) -> Asker:
+        renders(template)(lambda mail: asker([mail])(mail))
+        ASKERS[template] = asker
+        return asker
+
+    return register
+
+
+def renderer_of(mails: Sequence[OutgoingMail]) -> Renderer:
+    """What renders each of these mails of one notice, from what is so now."""
+    template = mails[0].template
+    return ASKERS[template](mails) if template in ASKERS else RENDERERS[template]
 
 
 def queue(
@@ -63,11 +83,12 @@ def queue(
 def queue_all(template: str, *, to: Mapping[User, str], **keys: Any) -> None:
     """The same mail to many, each with a word of its own for `once`: one statement, however many they are.
 
-    Who was sent that mail before is passed over.
+    Who was sent that mail before is passed over. They leave after whatever concerns one person alone.
     """
     if template not in RENDERERS:
         raise ValueError(f"No mail is named {template}: register it with @renders.")
     mails = [
-        OutgoingMail(template=template, to=user.email, user=user, keys=keys, once=once) for user, once in to.items()
+        OutgoingMail(template=template, to=user.email, user=user, keys=keys, once=once, to_many=True)
+        for user, once in to.items()
     ]
     OutgoingMail.objects.bulk_create(mails, ignore_conflicts=True)

@@ -1,21 +1,58 @@
 """Django's SMTP backend, patient where impatience would double a mail."""
 
+import re
 import smtplib
+from collections.abc import Callable, Sequence
 
 from django.core.mail.backends import smtp
 
 # After the last byte the server may already have taken the mail, so its word is waited for (RFC 5321 asks for ten
 # minutes). Everything before that ends after EMAIL_TIMEOUT and is safe to repeat.
 LAST_WORD_SECONDS = 300
+# The server is closing the connection, whatever it was asked.
+CLOSING = 421
+STARTED = 354
+DOT_AHEAD = re.compile(rb"(?m)^\.")
+
+
+class Stale(Exception):
+    """The connection that was kept has gone, and no mail with it."""
 
 
 class Patient(smtplib.SMTP):
+    meanwhile: Callable[[], None] | None = None
+    """What is done while the server stores a mail and has said nothing of it yet; it raises nothing."""
+    is_kept = False
+
+    def mail(self, sender: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
+        """The first word about each mail also asks a connection that was kept whether it still lives: losing it later
+        would leave open whether the mail was taken."""
+        kept, self.is_kept = self.is_kept, True
+        try:
+            code, said = super().mail(sender, options)
+        except smtplib.SMTPServerDisconnected:
+            if kept:
+                raise Stale from None
+            raise
+        if kept and code == CLOSING:
+            raise Stale
+        return code, said
+
     def data(self, msg: bytes | str) -> tuple[int, bytes]:  # type: ignore[override]
+        """As the standard library does it, but patient, and with something to do meanwhile."""
+        code, said = self.docmd("data")
+        if code != STARTED:
+            raise smtplib.SMTPDataError(code, said)
+        content = msg.encode("ascii") if isinstance(msg, str) else msg
+        ending = b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
         usual = self.sock.gettimeout() if self.sock else None
         if self.sock:
             self.sock.settimeout(LAST_WORD_SECONDS)
         try:
-            return super().data(msg)
+            self.send(DOT_AHEAD.sub(b"..", content) + ending)
+            if self.meanwhile:
+                self.meanwhile()
+            return self.getreply()
         finally:
             if self.sock:
                 self.sock.settimeout(usual)
@@ -26,19 +63,14 @@ class PatientOverTLS(Patient, smtplib.SMTP_SSL):
 
 
 class EmailBackend(smtp.EmailBackend):
+    meanwhile: Callable[[], None] | None = None
+
     @property
     def connection_class(self) -> type[smtplib.SMTP]:
         return PatientOverTLS if self.use_ssl else Patient
 
-    def drop_if_stale(self) -> None:
-        """Ask a connection that was kept whether it still lives: losing it in mid-mail would leave open whether the
-        mail was taken."""
-        if self.connection is None:
-            return
-        try:
-            alive = self.connection.noop()[0] == 250
-        except (smtplib.SMTPException, OSError):
-            alive = False
-        if not alive:
-            self.connection.close()
-            self.connection = None
+    def open(self) -> bool | None:
+        made = super().open()
+        if isinstance(self.connection, Patient):
+            self.connection.meanwhile = self.meanwhile
+        return made

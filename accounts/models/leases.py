@@ -4,13 +4,26 @@ import logging
 import threading
 from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
-from accounts.models.work import CRASH_BASE, CRASH_CEILING, Work
+from accounts.models.work import CRASH_BASE, CRASH_CEILING
 
 logger = logging.getLogger(__name__)
+
+
+class Held(Protocol):
+    """A row that is worked on, or several that a worker took along."""
+
+    @property
+    def pk(self) -> int: ...
+
+    def renew(self, *, lease: timedelta) -> bool: ...
+
+    def crash(self, *, reason: str) -> bool: ...
+
+    def postpone(self, *, reason: str, base: timedelta, ceiling: timedelta) -> bool: ...
 
 
 class Lease:
@@ -19,7 +32,7 @@ class Lease:
     unless it says that the database went away: then the row only waits, if the database is back to be told so. If it
     is not, the row stays as it is, is taken again when its lease has run out, and that counts as a death."""
 
-    def __init__(self, row: Work, lease: timedelta) -> None:
+    def __init__(self, row: Held, lease: timedelta) -> None:
         self.row = row
         self.lease = lease
         self.ended = threading.Event()

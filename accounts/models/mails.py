@@ -1,11 +1,13 @@
 """The outbox: mails as rows. A row names a template and keys; what is secret is rendered when it is sent."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
-from django.db import models
+from django.db import connection, models, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -17,6 +19,58 @@ PATIENCE = timedelta(days=3)
 
 def end_of_patience() -> datetime:
     return timezone.now() + PATIENCE
+
+
+# What is due, as WorkQuerySet.due() has it.
+RECORD = """
+WITH recorded AS (
+    UPDATE accounts_outgoingmail
+    SET state = 'done', reason = '', leased_until = NULL, finished_at = statement_timestamp()
+    WHERE id = %(sent)s AND state <> 'done'
+)
+SELECT EXISTS (
+    SELECT FROM accounts_outgoingmail WHERE id = %(following)s AND state = 'running' AND attempts = %(attempts)s
+) AND NOT EXISTS (
+    SELECT FROM accounts_outgoingmail WHERE NOT to_many AND state IN ('waiting', 'running') AND (
+        state = 'waiting' AND due_at <= statement_timestamp()
+        OR state = 'running' AND leased_until <= statement_timestamp()
+    )
+)
+"""
+
+
+def _record(sent: "OutgoingMail | None", following: "OutgoingMail | None") -> bool:
+    values = {
+        "sent": sent.pk if sent else None,
+        "following": following.pk if following else None,
+        "attempts": following.attempts if following else None,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(RECORD, values)
+        [[may_follow]] = cursor.fetchall()
+    return bool(may_follow)
+
+
+class MailQuerySet(WorkQuerySet["OutgoingMail"]):
+    def to_one(self) -> Self:
+        """What concerns one person alone, such as a code. It leaves before what is told to many."""
+        return self.filter(to_many=False)
+
+    def claim_with(self, first: "OutgoingMail", *, most: int, lease: timedelta) -> list["OutgoingMail"]:
+        """Take others of the same notice along that nobody has tried yet, in one commit: so many with the first."""
+        others = self.due().filter(to_many=True, attempts=0, template=first.template, keys=first.keys)
+        with transaction.atomic(durable=True):
+            locked = others.select_related("user").select_for_update(skip_locked=True, of=("self",))
+            rows = list(locked.order_by("due_at", "pk")[: most - 1])
+            taken = {"state": Work.State.RUNNING, "attempts": 1}
+            self.filter(pk__in=[row.pk for row in rows]).update(**taken, leased_until=Now() + lease)
+        for row in rows:
+            row.state, row.attempts = Work.State.RUNNING, 1
+        return rows
+
+    def held(self, rows: Sequence["OutgoingMail"]) -> Self:
+        """Those of a round that this worker still has; all of them are at the same attempt."""
+        return self.filter(pk__in=[row.pk for row in rows], state=Work.State.RUNNING, attempts=rows[0].attempts)
 
 
 class OutgoingMail(Work):
@@ -37,12 +91,14 @@ class OutgoingMail(Work):
         editable=False,
         help_text="A mail with the same word is never queued again.",
     )
+    to_many = models.BooleanField(
+        default=False, db_default=False, editable=False, help_text="One of a notice's: what concerns one leaves first."
+    )
     give_up_at = models.DateTimeField(
         default=end_of_patience, editable=False, help_text="A server that is still down then fails the mail."
     )
 
-    # Work's own manager; only its rows are named here.
-    objects: ClassVar[WorkQuerySet["OutgoingMail"]]
+    objects: ClassVar[MailQuerySet] = MailQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta(Work.Meta):
         abstract = False
@@ -50,6 +106,12 @@ class OutgoingMail(Work):
         verbose_name = "mail"
         indexes = [
             *Work.Meta.indexes,
+            # What leaves first, in the order of claims: few, however many a notice has.
+            models.Index(
+                fields=["due_at", "id"],
+                condition=Q(state__in=("waiting", "running"), to_many=False),
+                name="mail_to_one_open",
+            ),
             # What a maintainer looks for: what went to an address, what went on a day.
             models.Index(fields=["to"], opclasses=["varchar_pattern_ops"], name="mail_to"),
             models.Index(fields=["template", "id"], name="mail_template"),
@@ -65,11 +127,25 @@ class OutgoingMail(Work):
         domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].strip("> ")
         return f"<{self.uuid}@{domain}>"
 
-    def record_sent(self) -> None:
-        """It has left, whoever may hold the row by now: a worker that has not sent it yet finds it done."""
-        facts = {"state": self.State.DONE, "reason": "", "leased_until": None, "finished_at": Now()}
-        type(self).objects.filter(pk=self.pk).exclude(state=self.State.DONE).update(**facts)
+    @property
+    def is_of_a_round(self) -> bool:
+        """Whether this attempt is made with others of the notice, as the first one is."""
+        return self.to_many and self.attempts == 1
+
+    def _was_in_hand(self) -> bool:
+        """A worker that died in a round held many, and sent one of them: none is blamed, each is then tried alone."""
+        return not self.is_of_a_round
+
+    def record_sent(self, following: "OutgoingMail | None" = None) -> bool:
+        """It has left, whoever may hold the row by now: a worker that has not sent it yet finds it done. In the same
+        statement: whether the following mail of a round may leave."""
+        may_follow = _record(self, following)
         self.state, self.reason, self.leased_until = self.State.DONE, "", None
+        return may_follow
+
+    def may_follow(self) -> bool:
+        """Whether a round still has this mail, and nothing is due that concerns one person alone."""
+        return _record(None, self)
 
     @classmethod
     def fresh_start(cls) -> dict[str, Any]:

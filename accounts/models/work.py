@@ -140,7 +140,7 @@ class Work(models.Model):
     def _begin(self, lease: timedelta) -> bool:
         """Begin the next attempt on a locked row; False when too many workers died on it, which fails it."""
         if self.state == self.State.RUNNING:
-            self.deaths += 1
+            self.deaths += self._was_in_hand()
             self.reason = self.reason or "a worker died"
         self.attempts += 1
         self.state, self.finished_at = self.State.RUNNING, None
@@ -155,6 +155,10 @@ class Work(models.Model):
         if self.deaths >= MAX_DEATHS:
             self.finish(self.State.FAILED, reason=f"{self.deaths} workers died on it. The last said: {self.reason}")
             return False
+        return True
+
+    def _was_in_hand(self) -> bool:
+        """Whether the worker that died worked on this row, rather than holding it for later."""
         return True
 
     def _settle(self, **values: Any) -> bool:

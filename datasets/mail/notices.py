@@ -1,23 +1,25 @@
 """What the mails to many say: of new versions of agreements, and of releases."""
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from django.utils import timezone
 
-from accounts.mail import Content, Obsolete, renders
+from accounts.mail import Content, Obsolete, renders, renders_together
 from accounts.mail.letters import Letter, letter_with
+from accounts.mail.outbox import Renderer
 from accounts.models import AgreementVersion, OutgoingMail, User
 from accounts.services.announcements import unsubscribe_address, unsubscribe_headers
 from accounts.services.differences import in_words
-from datasets.models import Notice, Release
+from datasets.models import AccessGrant, Notice, Release
 from datasets.services.notices import (
     MAILS,
     affected_archives,
     concern_of,
-    grant_to_tell,
+    grants_to_tell,
     names_to_tell,
     notice_of,
     why_over,
@@ -75,25 +77,29 @@ class Said:
     context: dict[str, Any]
 
 
-@renders("release/published")
-@renders("release/withdrawn")
-@renders("release/reinstated")
-@renders("release/erratum")
-def about_release(mail: OutgoingMail) -> Content:
-    said = _said_lately(mail.keys["notice"], int(time.monotonic() // KEPT_SECONDS))
-    if mail.user is None:
-        raise Obsolete(NOT_CONCERNED)
+@renders_together("release/published")
+@renders_together("release/withdrawn")
+@renders_together("release/reinstated")
+@renders_together("release/erratum")
+def about_release(mails: Sequence[OutgoingMail]) -> Renderer:
+    said = _said_lately(mails[0].keys["notice"], int(time.monotonic() // KEPT_SECONDS))
     untrue = why_untrue(said.notice)
-    if untrue:
-        raise Obsolete(untrue)
-    return _content(said, mail.user)
+    told = {} if untrue else _told(said, [mail.user_id for mail in mails if mail.user_id])
+
+    def render(mail: OutgoingMail) -> Content:
+        if mail.user is None or mail.user.pk not in told:
+            raise Obsolete(untrue or NOT_CONCERNED)
+        return _content(said, mail.user, told[mail.user.pk])
+
+    return render
 
 
 def preview(notice: Notice, *, to: User) -> Letter:
     """The mail that a notice would send, as this maintainer would get it; nothing is written."""
     notice.test_for = to
+    said = _said(notice)
     mail = OutgoingMail(template=MAILS[Notice.Kind(notice.kind)], to=to.email, user=to)
-    return letter_with(mail, _content(_said(notice), to))
+    return letter_with(mail, _content(said, to, _told(said, [to.pk])[to.pk]))
 
 
 @lru_cache(maxsize=4)
@@ -118,15 +124,17 @@ def _said(notice: Notice) -> Said:
     return Said(notice, [pk for pk, _size in archives], context)
 
 
-def _content(said: Said, user: User) -> Content:
-    """With what concerns this person; Obsolete when nothing does any more."""
-    if said.notice.kind == Notice.Kind.RELEASE:
-        grant = grant_to_tell(said.notice, user)
-        if grant is None and not said.notice.test_for_id:
-            raise Obsolete(NOT_CONCERNED)
-        context = {**said.context, "grant": grant, "unsubscribe": unsubscribe_address(user)}
-        return Content(context, headers=unsubscribe_headers(user))
-    names = names_to_tell(said.notice, user, said.archives)
-    if not names and not said.notice.test_for_id:
-        raise Obsolete(NOT_CONCERNED)
-    return Content({**said.context, "names": names[:NAMED], "more": max(0, len(names) - NAMED)})
+def _told(said: Said, users: Sequence[int]) -> Mapping[int, AccessGrant | list[str] | None]:
+    """Of these people, by their numbers, those whom it concerns still: with their access, or with the names of what
+    they were issued."""
+    if said.notice.kind != Notice.Kind.RELEASE:
+        return names_to_tell(said.notice, users, said.archives)
+    grants = grants_to_tell(said.notice, users)
+    return {user: grants.get(user) for user in users} if said.notice.test_for_id else grants
+
+
+def _content(said: Said, user: User, told: AccessGrant | list[str] | None) -> Content:
+    if isinstance(told, list):
+        return Content({**said.context, "names": told[:NAMED], "more": max(0, len(told) - NAMED)})
+    context = {**said.context, "grant": told, "unsubscribe": unsubscribe_address(user)}
+    return Content(context, headers=unsubscribe_headers(user))

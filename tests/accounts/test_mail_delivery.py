@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from django.db import InterfaceError, OperationalError, connection
-from django.db.models import QuerySet
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -20,7 +19,7 @@ from accounts.mail import Content, Courier, Obsolete, deliver_due, deliver_next,
 from accounts.models import OutgoingMail
 from accounts.services.work import retry_work
 from tests.factories import StaffFactory, UserFactory
-from tests.letters import NAME, plain, register
+from tests.letters import NAME, parsed, plain, register, text_of
 from tests.mailserver import MailServer, mail_server
 
 pytestmark = pytest.mark.django_db
@@ -78,6 +77,33 @@ def test_kept_connection_that_the_server_closed_is_made_anew(server: MailServer)
         assert deliver_next(courier)
     assert outcome(first) == outcome(second) == ("done", "")
     assert (len(server.delivered), server.sessions) == (2, 2)
+
+
+def test_kept_connection_to_which_the_server_says_goodbye_is_made_anew(
+    server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As servers do that take so many mails a connection and no more."""
+    take = server.handle_MAIL
+
+    async def take_one(smtp: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+        if server.sessions == 1 and server.delivered:
+            return "421 4.7.0 Too many mails on one connection"
+        return await take(smtp, session, envelope, address, options)
+
+    monkeypatch.setattr(server, "handle_MAIL", take_one)
+    first, second = queued(), queued()
+    assert not deliver_due(seconds=60)
+    assert outcome(first) == outcome(second) == ("done", "")
+    assert (len(server.delivered), server.sessions) == (2, 2)
+
+
+def test_lines_that_begin_with_a_dot_arrive_whole(
+    server: MailServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(monkeypatch, settings, plain(says=".\n..\n.hidden"))
+    queued()
+    assert deliver_next()
+    assert "\n.\n..\n.hidden\n" in text_of(parsed(server.delivered[0].content))  # type: ignore[arg-type]
 
 
 def test_recipient_that_is_refused_for_good_fails_at_once_with_the_servers_words(server: MailServer) -> None:
@@ -335,15 +361,15 @@ class Outage:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
         self.now, self.end = 0.0, seconds
-        self.update = QuerySet.update
-        monkeypatch.setattr(QuerySet, "update", lambda rows, **values: self.write(rows, values))
+        self.record = OutgoingMail.record_sent
+        monkeypatch.setattr(OutgoingMail, "record_sent", lambda mail, *following: self.write(mail, *following))
         monkeypatch.setattr("accounts.mail.delivery.time", self)
         monkeypatch.setattr("accounts.mail.delivery.connection.close", lambda: None)
 
-    def write(self, rows: QuerySet, values: dict[str, Any]) -> int:
-        if values.get("state") == "done" and self.now < self.end:
+    def write(self, mail: OutgoingMail, *following: OutgoingMail | None) -> bool:
+        if self.now < self.end:
             raise OperationalError("failing over") if self.now else InterfaceError("closed")
-        return self.update(rows, **values)
+        return self.record(mail, *following)
 
     def monotonic(self) -> float:
         return self.now

@@ -11,7 +11,7 @@ from datasets.services.notices.agreements import (
 from datasets.services.notices.errata import publish_erratum
 from datasets.services.notices.releases import (
     affected_archives,
-    grant_to_tell,
+    grants_to_tell,
     names_to_tell,
     people_told,
     plan_release_notice,
@@ -25,7 +25,7 @@ __all__ = [
     "affected_archives",
     "announce_versions",
     "concern_of",
-    "grant_to_tell",
+    "grants_to_tell",
     "is_past",
     "names_to_tell",
     "notice_of",
