@@ -52,6 +52,8 @@ _making = Lock()
 NOT_FOUND = {"404", "NoSuchKey", "NotFound", "NoSuchVersion"}
 CHANGED = {"412", "PreconditionFailed"}
 NO_SUCH_RANGE = {"416", "InvalidRange"}
+# Also of an object that is not there, to whoever may not list: which of both, S3 does not tell.
+REFUSED = {"403", "AccessDenied"}
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -328,6 +330,9 @@ def named_errors(key: str = "") -> Iterator[None]:
             raise ObjectChanged(f"The object {key} is another one than it was.") from error
         if code in NO_SUCH_RANGE:
             raise RangeMissing(str(error)) from error
+        if code in REFUSED:
+            what = f"Either there is no object {key}, or the" if key else "The"
+            raise BucketDown(f"The bucket refuses this. {what} site has no right to it (docs/operating.md).") from error
         raise BucketDown(str(error)) from error
     except (BotoCoreError, S3UploadFailedError) as error:
         raise BucketDown(str(error)) from error

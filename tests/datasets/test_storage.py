@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.credentials import Credentials, RefreshableCredentials
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -209,6 +210,30 @@ def with_credentials(*, ends_at: datetime, refreshed: dict[str, str] | None = No
     )
     bucket._session.get_credentials = lambda: credentials  # type: ignore[method-assign]
     return bucket
+
+
+class TestRefused:
+    """What a role without the right to list is told by S3, which says no more."""
+
+    @pytest.fixture
+    def refusing(self, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+        def refuse(operation: str, arguments: dict[str, Any]) -> None:
+            raise ClientError({"Error": {"Code": "AccessDenied" if "List" in operation else "403"}}, operation)
+
+        options: Any = {"region": "eu-central-1", "endpoint_url": "", "key_id": "AKIDEXAMPLE", "secret": "s"}
+        made = Bucket("raw-data", **options)
+        for client in (made.client, made._probe):
+            monkeypatch.setattr(client, "_make_api_call", refuse)
+        return made
+
+    def test_an_object_may_be_missing_or_forbidden(self, refusing: Bucket) -> None:
+        with pytest.raises(BucketDown, match=r"Either there is no object knee\.tar, or the site has no right to it"):
+            refusing.head("knee.tar")
+
+    def test_a_folder_that_may_not_be_listed_is_said_so(self, refusing: Bucket) -> None:
+        with pytest.raises(BucketDown, match=r"The bucket refuses this\. The site has no right to it"):
+            list(refusing.listing("knee/2.1/"))
+        assert not refusing.reachable()
 
 
 class TestRealBucket:
