@@ -129,6 +129,14 @@ def test_an_upgrade_updates_both_and_going_back_uploads_nothing(account: Account
     assert set(account.state()["environments"].values()) == {"portal-1111111"}
 
 
+def test_the_same_bundle_again_starts_processes_which_read_secrets_anew(account: Account) -> None:
+    bundle = account.bundle("1111111")
+    assert account.deploy("environments", bundle).returncode == 0
+    (account.folder / "calls").unlink()
+    assert account.deploy("environments", bundle).returncode == 0
+    assert account.calls() == ["elasticbeanstalk update-environment", "elasticbeanstalk restart-app-server"] * 2
+
+
 def test_a_version_that_the_worker_refuses_never_reaches_the_web(account: Account) -> None:
     assert account.deploy("environments", account.bundle("1111111")).returncode == 0
     account.write(**{**account.state(), "broken": ["portal-production-worker"]})

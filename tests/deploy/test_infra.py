@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.templates import FOLDER, NAMES, SIZES, TEMPLATES, Given, listed, parameters, resources, statements
+from tests.deploy.templates import (
+    FOLDER,
+    NAMES,
+    ROOT,
+    SIZES,
+    TEMPLATES,
+    Given,
+    listed,
+    parameters,
+    resources,
+    statements,
+)
 
 # Where an API knows no resource, so that IAM takes no other than *: and why that is little.
 WITHOUT_RESOURCE = {
@@ -31,6 +42,16 @@ DURABLE = {
     "AWS::S3::BucketPolicy": "Retain",
     "AWS::RDS::DBInstance": "Snapshot",
     "AWS::SES::EmailIdentity": "Retain",
+}
+# What each call of datasets.storage needs of IAM. A URL is signed without asking anybody; only sample data is uploaded so.
+CALLS = {
+    "delete_objects": ["s3:DeleteObject"],
+    "generate_presigned_url": [],
+    "get_object": ["s3:GetObject"],
+    "head_object": ["s3:GetObject"],
+    "list_objects_v2": ["s3:ListBucket"],
+    "put_object": ["s3:PutObject"],
+    "upload_file": ["s3:PutObject"],
 }
 KEYS = {"SecretKeys": "SecretKey", "LinkKeys": "LinkKey", "SigningKeys": "SigningKey"}
 
@@ -79,6 +100,18 @@ class TestRights:
         web = TEMPLATES["site"]["Resources"]["WebRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
         assert [each["Fn::If"][0] for each in web if "Fn::If" in each] == ["WebLists"]
 
+    def test_the_worker_may_do_what_the_site_asks_of_buckets_and_no_more(self) -> None:
+        code = (ROOT / "datasets" / "storage" / "__init__.py").read_text()
+        asked = set(re.findall(r"(?:client|_probe)\.(\w+)\(", code)) | set(
+            re.findall(r'get_paginator\("(\w+)"\)', code)
+        )
+        assert asked - {"get_paginator"} == set(CALLS)
+        needed = {action for name in CALLS for action in CALLS[name]}
+        # Of one version, and of an anchor that is locked.
+        assert {*needed, "s3:GetObjectVersion", "s3:PutObjectRetention"} == {
+            action for action in actions_of("WorkerRole") if action.startswith("s3:")
+        }
+
     def test_only_the_worker_becomes_the_owner_of_the_tables(self) -> None:
         having = {name for name, each in ALLOWED if "MasterUserSecret" in str(each.get("Resource"))}
         assert having == {"WorkerRole"}
@@ -106,10 +139,13 @@ class TestRights:
 
     def test_services_may_speak_for_this_account_alone(self) -> None:
         services = [each for _name, each in ALLOWED if "Service" in each.get("Principal", {})]
-        for statement in services:
-            if statement["Principal"]["Service"] != "ec2.amazonaws.com":
-                assert "aws:SourceAccount" in str(statement["Condition"])
-        assert len(services) == 6
+        told = {each["Principal"]["Service"]: str(each.get("Condition")) for each in services}
+        # Instances are the account's own; Elastic Beanstalk names itself in its own way.
+        assert "sts:ExternalId" in told.pop("elasticbeanstalk.amazonaws.com")
+        assert told.pop("ec2.amazonaws.com") == "None"
+        assert set(told) == {"logging.s3.amazonaws.com", "ses.amazonaws.com", "cloudwatch.amazonaws.com"}
+        for condition in told.values():
+            assert "aws:SourceAccount" in condition
 
 
 class TestBuckets:
@@ -161,7 +197,7 @@ class TestDurability:
         for resource in found.values():
             assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == (DURABLE[kind], DURABLE[kind])
 
-    @pytest.mark.parametrize("name", ["SecretKey", "LinkKey"])
+    @pytest.mark.parametrize("name", ["SecretKey", "SecretKeyFallbacks", "LinkKey"])
     def test_keys_outlive_their_stack(self, name: str) -> None:
         key = TEMPLATES["data"]["Resources"][name]
         assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("Retain", "Retain")
@@ -215,14 +251,13 @@ class TestRotation:
         # Nothing is read that is not made.
         assert set(used) <= exist
 
-    @pytest.mark.parametrize(("letters", "formerly"), [("a", None), ("b,a", "A"), ("b", None), ("a,b", "B")])
-    def test_the_other_letter_is_the_fallback(self, letters: str, formerly: str | None) -> None:
+    @pytest.mark.parametrize(("letters", "formerly"), [("a", "A"), ("b,a", "A"), ("b", "B"), ("a,b", "B")])
+    def test_the_other_letter_is_the_fallback_or_the_key_itself(self, letters: str, formerly: str) -> None:
         template = TEMPLATES["data"]
         given = Given(template, SecretKeys=letters)
-        assert given.holds("SecretKeyBoth") == (formerly is not None)
-        if formerly:
-            fallback = given.chosen(template["Resources"]["SecretKeyFallbacks"]["Properties"]["SecretString"])
-            assert f"${{SecretKeyOf{formerly}}}" in fallback
+        fallback = given.chosen(template["Resources"]["SecretKeyFallbacks"]["Properties"]["SecretString"])
+        assert fallback == f"{{{{resolve:secretsmanager:${{SecretKeyOf{formerly}}}}}}}"
+        assert given.holds(f"SecretKey{formerly}")
 
     def test_a_links_key_has_its_letter_for_an_id(self) -> None:
         template = TEMPLATES["data"]
