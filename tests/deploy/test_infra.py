@@ -43,7 +43,7 @@ DURABLE = {
     "AWS::RDS::DBInstance": "Snapshot",
     "AWS::SES::EmailIdentity": "Retain",
 }
-# What each call of datasets.storage needs of IAM. A URL is signed without asking anybody; only sample data is uploaded so.
+# What each call of datasets.storage needs of IAM. A URL is signed without asking; only sample data is uploaded so.
 CALLS = {
     "delete_objects": ["s3:DeleteObject"],
     "generate_presigned_url": [],
