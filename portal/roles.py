@@ -5,7 +5,7 @@ else runs, reads and writes rows; evidence (accounts.models.evidence) it can rea
 lead to somebody's evidence it cannot remove, nor give to somebody else.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Model
+from psycopg2.extensions import encrypt_password
 
 from accounts.models.evidence import is_evidence, kept_columns
 
@@ -42,6 +43,29 @@ def connected_as_owner(connection: BaseDatabaseWrapper) -> Iterator[None]:
     finally:
         connection.close()
         connection.settings_dict = kept
+
+
+def make_role(login: Mapping[str, Any], connection: BaseDatabaseWrapper) -> None:
+    """As an owner who may make roles, as on RDS: the application's role, with the password of its address. Where it is
+    there already it gets that password again, so that a new one needs nothing but a new address."""
+    role, password = login["USER"], login["PASSWORD"]
+    may, is_there = _rows(
+        connection,
+        "SELECT rolcreaterole OR rolsuper, to_regrole(%s) IS NOT NULL FROM pg_roles WHERE rolname = current_user",
+        [connection.ops.quote_name(role)],
+    )[0]
+    if not may or not password or (is_there and not _may_change(role, connection)):
+        return
+    name = connection.ops.quote_name(role)
+    with connection.cursor() as cursor:
+        # Only what the password is compared with, so that it stands in no log.
+        sealed = encrypt_password(password, role, connection.connection, "scram-sha-256")
+        cursor.execute(f"{'ALTER' if is_there else 'CREATE'} ROLE {name} LOGIN PASSWORD %s", [sealed])
+
+
+def _may_change(role: str, connection: BaseDatabaseWrapper) -> bool:
+    asked = "SELECT pg_has_role(current_user, %s, 'MEMBER WITH ADMIN OPTION')"
+    return _rows(connection, asked, [role]) == [(True,)]
 
 
 def rights_by_table() -> dict[str, tuple[str, ...]]:

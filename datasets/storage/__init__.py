@@ -21,14 +21,14 @@ from http.client import HTTPMessage
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import boto3
 from boto3.exceptions import S3UploadFailedError
 from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.credentials import ReadOnlyCredentials
+from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 LONGEST_LIFETIME = 7 * 86_400
 # A URL dies with the credentials that signed it; this much earlier we count it as dead.
 CREDENTIALS_MARGIN = 60
+PROBE_PREFIX = "readyz/"
 NOBODY = ReadOnlyCredentials("", "", None)
 # What RFC 3986 leaves as it is; boto3 keeps the same set, and "/" in keys.
 UNRESERVED = "-._~"
@@ -51,6 +52,8 @@ _making = Lock()
 NOT_FOUND = {"404", "NoSuchKey", "NotFound", "NoSuchVersion"}
 CHANGED = {"412", "PreconditionFailed"}
 NO_SUCH_RANGE = {"416", "InvalidRange"}
+# Also of an object that is not there, to whoever may not list: which of both, S3 does not tell.
+REFUSED = {"403", "AccessDenied"}
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -118,9 +121,22 @@ def signing_key(secret_key: str, day: str, region: str) -> bytes:
 class Bucket:
     """One bucket through one client, which threads may share."""
 
-    def __init__(self, name: str, *, region: str, endpoint_url: str, key_id: str, secret: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        region: str,
+        endpoint_url: str,
+        key_id: str,
+        secret: str,
+        signing_key: str = "",
+        download_host: str = "",
+    ) -> None:
         self.name = name
         self.region = region
+        signer_id, _colon, signer_secret = signing_key.partition(":")
+        self._signer = Credentials(signer_id, signer_secret) if signer_id else None
+        self._download_host = download_host
         self._session = boto3.session.Session(
             aws_access_key_id=key_id or None, aws_secret_access_key=secret or None, region_name=region
         )
@@ -165,12 +181,15 @@ class Bucket:
             query += f"&versionId={quote(version_id, safe=UNRESERVED)}"
         request = AWSRequest(method="GET", url=f"{self._base}{quote(key, safe='/' + UNRESERVED)}?{query}")
         signer.add_auth(request)
-        return str(request.url)
+        if not self._download_host:
+            return str(request.url)
+        # Signed for the bucket's own host, under which what stands in front asks for it.
+        return urlsplit(str(request.url))._replace(scheme="https", netloc=self._download_host).geturl()
 
     def _credentials(self, moment: datetime) -> tuple[ReadOnlyCredentials, int]:
         """Credentials, refreshed by botocore where they are temporary, and for how long a URL may count on them."""
         with named_errors():
-            credentials = self._session.get_credentials()
+            credentials = self._signer or self._session.get_credentials()
             if credentials is None:
                 raise BucketDown("no credentials for the bucket were found")
             frozen = credentials.get_frozen_credentials()
@@ -288,9 +307,10 @@ class Bucket:
                     yield Listed(entry["Key"], entry["Size"], entry.get("ETag", "").strip('"'), entry["LastModified"])
 
     def reachable(self) -> bool:
-        """Whether the bucket answers to our credentials, within a few seconds."""
+        """Whether the bucket answers to our credentials, within a few seconds. Where nothing lies we may list, and the
+        site's web server may list nowhere else."""
         try:
-            self._probe.head_bucket(Bucket=self.name)
+            self._probe.list_objects_v2(Bucket=self.name, Prefix=PROBE_PREFIX, MaxKeys=1)
         except (BotoCoreError, ClientError) as error:
             log.warning("the bucket does not answer: %s", error)
             return False
@@ -310,6 +330,9 @@ def named_errors(key: str = "") -> Iterator[None]:
             raise ObjectChanged(f"The object {key} is another one than it was.") from error
         if code in NO_SUCH_RANGE:
             raise RangeMissing(str(error)) from error
+        if code in REFUSED:
+            what = f"Either there is no object {key}, or the" if key else "The"
+            raise BucketDown(f"The bucket refuses this. {what} site has no right to it (docs/operating.md).") from error
         raise BucketDown(str(error)) from error
     except (BotoCoreError, S3UploadFailedError) as error:
         raise BucketDown(str(error)) from error
@@ -347,9 +370,21 @@ def _named(name: str) -> Bucket:
             settings.BUCKET_ENDPOINT_URL,
             settings.BUCKET_ACCESS_KEY_ID,
             settings.BUCKET_SECRET_ACCESS_KEY,
+            settings.SIGNING_KEY,
+            settings.DOWNLOAD_HOST,
         )
 
 
 @lru_cache(maxsize=4)
-def _bucket(name: str, region: str, endpoint_url: str, key_id: str, secret: str) -> Bucket:
-    return Bucket(name, region=region, endpoint_url=endpoint_url, key_id=key_id, secret=secret)
+def _bucket(
+    name: str, region: str, endpoint_url: str, key_id: str, secret: str, signing_key: str, download_host: str
+) -> Bucket:
+    return Bucket(
+        name,
+        region=region,
+        endpoint_url=endpoint_url,
+        key_id=key_id,
+        secret=secret,
+        signing_key=signing_key,
+        download_host=download_host,
+    )

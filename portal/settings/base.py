@@ -6,6 +6,7 @@ import environ
 from celery.schedules import schedule
 from csp.constants import NONE, SELF
 
+from portal.settings.database import owner_of
 from portal.settings.mail import mail_settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -97,7 +98,7 @@ DATABASES = {"default": env.db("DATABASE_URL", default="postgres:///portal")}
 DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": True}
 # The application's role, which owns nothing; and how `manage.py migrate` alone logs in, as the owner of the tables.
 DATABASE_ROLE = DATABASES["default"].get("USER", "")
-DATABASE_OWNER = env.db("DATABASE_OWNER_URL") if env.str("DATABASE_OWNER_URL", default="") else {}
+DATABASE_OWNER = owner_of(env.str("DATABASE_OWNER_URL", default=""), DATABASES["default"])
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 SHARED_CACHE = {
     "LOCATION": REDIS_URL,
@@ -142,6 +143,11 @@ BUCKET_REGION = env.str("BUCKET_REGION", default="us-east-1")
 BUCKET_ENDPOINT_URL = env.str("BUCKET_ENDPOINT_URL", default="")
 BUCKET_ACCESS_KEY_ID = env.str("BUCKET_ACCESS_KEY_ID", default="")
 BUCKET_SECRET_ACCESS_KEY = env.str("BUCKET_SECRET_ACCESS_KEY", default="")
+# "id:secret" of whoever may only read the data: it signs links, and nothing else. A role's own credentials end within
+# hours, and what they signed ends with them. Empty: whoever speaks to the bucket signs, too.
+SIGNING_KEY = env.str("SIGNING_KEY", default="")
+# The host of what stands in front of the bucket and hands requests on as they are, such as CloudFront.
+DOWNLOAD_HOST = env.str("DOWNLOAD_HOST", default="")
 # A bucket made with object lock, for what must outlive a restored backup: the daily anchors of the chain of signatures,
 # and which accounts were deleted.
 EVIDENCE_BUCKET_NAME = env.str("EVIDENCE_BUCKET_NAME", default="")
@@ -172,6 +178,8 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # Work -------------------------------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL
+# Over TLS the cache asks for the server's certificate by itself; Celery takes any, unless it is told.
+CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": "required"} if REDIS_URL.startswith("rediss://") else None
 CELERY_TASK_IGNORE_RESULT = True
 # There are no results, so there is nothing to clean up daily.
 CELERY_RESULT_EXPIRES = None

@@ -1,6 +1,7 @@
 """What production must not start with. Every problem is named at once, with what to set."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 # The database blanks none sooner (datasets/migrations/0007_forgetting.py).
 LEAST_ADDRESS_DAYS = 30
 WEEK = 7 * 86_400
+HOST = re.compile(r"([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+)?")
 # Parts whose defaults serve one machine only.
 NAMED_PARTS = (
     *("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL"),
@@ -66,6 +68,10 @@ def bucket_problems(settings: Mapping[str, Any]) -> Iterator[str]:
         yield "PREVIEW_BUCKET_NAME is a bucket of something else: name one of its own, from which pictures are deleted."
     if bool(settings["BUCKET_ACCESS_KEY_ID"]) != bool(settings["BUCKET_SECRET_ACCESS_KEY"]):
         yield "BUCKET_ACCESS_KEY_ID and BUCKET_SECRET_ACCESS_KEY go together: set both or neither."
+    if settings["SIGNING_KEY"] and not all(settings["SIGNING_KEY"].partition(":")):
+        yield "SIGNING_KEY must be id:secret, of the key that signs links."
+    if not HOST.fullmatch(settings["DOWNLOAD_HOST"]):
+        yield "DOWNLOAD_HOST must be the name of a host alone, such as files.example.org."
 
 
 def link_key_problems(keys: list[str], secret: str) -> Iterator[str]:

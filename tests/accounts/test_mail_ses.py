@@ -41,7 +41,7 @@ class Ses:
 @pytest.fixture
 def ses(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Ses:
     register(monkeypatch, settings)
-    for name, value in mail_settings("ses://eu-central-1", region="us-east-1").items():
+    for name, value in mail_settings("ses://eu-central-1/portal-mail", region="us-east-1").items():
         setattr(settings, name, value)
     ses = Ses()
     monkeypatch.setattr(boto3, "Session", lambda **_keys: SimpleNamespace(client=ses.client))
@@ -62,7 +62,8 @@ def deliver_two() -> list[tuple[str, str]]:
 def test_mails_leave_through_ses_in_its_region_once_each(ses: Ses) -> None:
     assert deliver_two() == [("done", ""), ("done", "")]
     assert [request["Destinations"] for request in ses.sent] == [["a@example.org"], ["b@example.org"]]
-    assert message_from_bytes(ses.sent[0]["RawMessage"]["Data"])["To"] == "a@example.org"
+    message = message_from_bytes(ses.sent[0]["RawMessage"]["Data"])
+    assert (message["To"], message["X-SES-CONFIGURATION-SET"]) == ("a@example.org", "portal-mail")
     assert (ses.made_with["service"], ses.made_with["region_name"]) == ("ses", "eu-central-1")
     assert ses.made_with["config"].retries == {"total_max_attempts": 1}
 

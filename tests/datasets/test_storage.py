@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.credentials import Credentials, RefreshableCredentials
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -172,6 +173,25 @@ class TestLifetime:
         assert "AKIDNEW" in url
         assert self.lives(url) == 3600
 
+    def test_a_key_for_links_alone_signs_them_and_outlives_the_role(self) -> None:
+        bucket = with_credentials(ends_at=MOMENT + timedelta(minutes=10), signing_key="AKIDLINKS:s/e+c:ret")
+        asked: Asked = {"version_id": "v", "filename": NAME, "lifetime": 3600, "moment": MOMENT}
+        url = bucket.presign("k", **asked)
+        signer = bucket.client._request_signer  # type: ignore[attr-defined]
+        with mock.patch.object(signer, "_credentials", Credentials("AKIDLINKS", "s/e+c:ret")):
+            assert url == by_boto3(bucket, "k", asked)
+        assert "AKIDLINKS" in url
+        assert "X-Amz-Security-Token" not in url
+        assert self.lives(url) == 3600
+
+    def test_a_host_in_front_of_the_bucket_changes_nothing_but_the_host(self) -> None:
+        options: Any = {"region": "eu-central-1", "endpoint_url": "", "key_id": "AKIDEXAMPLE", "secret": "s/e+c"}
+        fronted = Bucket("raw-data", download_host="files.example.org", **options)
+        asked: Asked = {"version_id": "v", "filename": NAME, "lifetime": 60, "moment": MOMENT}
+        here, there = (urlsplit(each.presign("v2/a b%é.tar", **asked)) for each in (a_bucket(), fronted))
+        assert there.netloc == "files.example.org"
+        assert there._replace(netloc=here.netloc) == here
+
     def test_without_credentials_the_bucket_is_down(self, monkeypatch: pytest.MonkeyPatch) -> None:
         bucket = a_bucket()
         monkeypatch.setattr(bucket._session, "get_credentials", lambda: None)
@@ -179,9 +199,10 @@ class TestLifetime:
             bucket.presign("k", filename=NAME)
 
 
-def with_credentials(*, ends_at: datetime, refreshed: dict[str, str] | None = None) -> Bucket:
+def with_credentials(*, ends_at: datetime, refreshed: dict[str, str] | None = None, signing_key: str = "") -> Bucket:
     """A bucket whose credentials are an instance role's: with a token, an end and, it may be, successors."""
-    bucket = Bucket("raw-data", region="eu-central-1", endpoint_url="", key_id="AKIDEXAMPLE", secret="s")
+    options: Any = {"region": "eu-central-1", "endpoint_url": "", "key_id": "AKIDEXAMPLE", "secret": "s"}
+    bucket = Bucket("raw-data", signing_key=signing_key, **options)
     # Without successors botocore is told an hour at which it does not look for them.
     clock = (lambda: datetime.now(UTC)) if refreshed else (lambda: ends_at - timedelta(hours=1))
     credentials = RefreshableCredentials(
@@ -189,6 +210,30 @@ def with_credentials(*, ends_at: datetime, refreshed: dict[str, str] | None = No
     )
     bucket._session.get_credentials = lambda: credentials  # type: ignore[method-assign]
     return bucket
+
+
+class TestRefused:
+    """What a role without the right to list is told by S3, which says no more."""
+
+    @pytest.fixture
+    def refusing(self, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+        def refuse(operation: str, arguments: dict[str, Any]) -> None:
+            raise ClientError({"Error": {"Code": "AccessDenied" if "List" in operation else "403"}}, operation)
+
+        options: Any = {"region": "eu-central-1", "endpoint_url": "", "key_id": "AKIDEXAMPLE", "secret": "s"}
+        made = Bucket("raw-data", **options)
+        for client in (made.client, made._probe):
+            monkeypatch.setattr(client, "_make_api_call", refuse)
+        return made
+
+    def test_an_object_may_be_missing_or_forbidden(self, refusing: Bucket) -> None:
+        with pytest.raises(BucketDown, match=r"Either there is no object knee\.tar, or the site has no right to it"):
+            refusing.head("knee.tar")
+
+    def test_a_folder_that_may_not_be_listed_is_said_so(self, refusing: Bucket) -> None:
+        with pytest.raises(BucketDown, match=r"The bucket refuses this\. The site has no right to it"):
+            list(refusing.listing("knee/2.1/"))
+        assert not refusing.reachable()
 
 
 class TestRealBucket:
@@ -205,6 +250,19 @@ class TestRealBucket:
         with urllib.request.urlopen(bucket().presign(key, filename=NAME)) as answer:
             assert answer.read() == b"k-space" * 1000
             assert answer.headers["Content-Disposition"] == f'attachment; filename="{NAME}"'
+
+    def test_the_server_refuses_a_link_of_a_key_that_it_does_not_know(self, settings: Settings, tmp_path: Path) -> None:
+        """Links are signed with the key for them, while everything else goes on with the other one."""
+        (tmp_path / "file").write_bytes(b"k-space")
+        settings.SIGNING_KEY = "AKIDNOBODY:secret"
+        bucket().upload(tmp_path / "file", "signed.tar")
+        assert bucket().reachable()
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            urllib.request.urlopen(bucket().presign("signed.tar", filename=NAME))
+        refusal.value.close()
+        settings.SIGNING_KEY = f"{settings.BUCKET_ACCESS_KEY_ID}:{settings.BUCKET_SECRET_ACCESS_KEY}"
+        with urllib.request.urlopen(bucket().presign("signed.tar", filename=NAME)) as answer:
+            assert answer.read() == b"k-space"
 
     def test_a_changed_url_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"k-space")

@@ -13,6 +13,13 @@ def test_ses_is_named_by_its_region_or_is_in_the_buckets(url: str, region: str) 
     assert (found["EMAIL_BACKEND"], found["AWS_SES_REGION_NAME"]) == ("accounts.mail.ses.EmailBackend", region)
 
 
+@pytest.mark.parametrize(("url", "name"), [("ses://eu-west-1/portal-mail", "portal-mail"), ("ses://eu-west-1", None)])
+def test_ses_may_be_told_its_configuration_set(url: str, name: str | None) -> None:
+    found = mail_settings(url, region="us-east-2")
+    assert found["AWS_SES_CONFIGURATION_SET"] == name
+    assert found["AWS_SES_REGION_NAME"] == "eu-west-1"
+
+
 def test_production_starts_with_ses() -> None:
     assert start({"EMAIL_URL": "ses://us-east-1"}).stderr == ""
 

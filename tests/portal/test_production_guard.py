@@ -72,6 +72,9 @@ def test_complete_settings_start() -> None:
         ("DEFAULT_FROM_EMAIL", None, "DEFAULT_FROM_EMAIL is missing"),
         ("DATABASE_URL", "postgres:///portal", "names no host"),
         ("BUCKET_ACCESS_KEY_ID", "AKIAEXAMPLE", "go together"),
+        ("SIGNING_KEY", "AKIAEXAMPLE", "SIGNING_KEY must be id:secret"),
+        ("SIGNING_KEY", "AKIAEXAMPLE:", "SIGNING_KEY must be id:secret"),
+        ("DOWNLOAD_HOST", "https://files.example.org", "DOWNLOAD_HOST must be the name of a host alone"),
         ("LINK_KEYS", None, "LINK_KEYS is missing"),
         ("LINK_KEYS", "a:0123", "is weak"),
         ("LINK_KEYS", "ab:" + "0123456789abcdef" * 4, "one letter or digit"),
@@ -85,6 +88,10 @@ def test_unsafe_setting_is_refused_by_name(name: str, value: str | None, sentenc
 
     assert refused.returncode != 0
     assert sentence in refused.stderr
+
+
+def test_key_for_links_and_host_in_front_of_the_bucket_start() -> None:
+    assert start({"SIGNING_KEY": "AKIAEXAMPLE:secret", "DOWNLOAD_HOST": "files.example.org"}).stderr == ""
 
 
 def test_every_problem_is_named_at_once() -> None:

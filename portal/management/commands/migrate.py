@@ -9,7 +9,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
-from portal.roles import SCHEMA, connected_as_owner, give_rights
+from portal.roles import SCHEMA, connected_as_owner, give_rights, make_role
 
 ROOMS = ("accounts", "datasets")
 
@@ -17,7 +17,8 @@ ROOMS = ("accounts", "datasets")
 class Command(migrate.Command):
     help = (
         "Change the tables as their owner (DATABASE_OWNER_URL), and give the application's role (DATABASE_URL) its "
-        "rights. Without DATABASE_OWNER_URL one role does both, which is for a developer's own machine."
+        "rights; an owner who may make roles makes it first. Without DATABASE_OWNER_URL one role does both, which is "
+        "for a developer's own machine."
     )
 
     def get_check_kwargs(self, options: dict[str, Any]) -> dict[Any, Any]:
@@ -29,6 +30,8 @@ class Command(migrate.Command):
         only_looks = options["check_unapplied"] or options["plan"]
         with connected_as_owner(connection):
             role = None if only_looks else the_role_that_changes_tables(connection)
+            if role and role != settings.DATABASE_ROLE:
+                make_role(settings.DATABASES["default"], connection)
             super().handle(*args, **options)
             if role and role != settings.DATABASE_ROLE:
                 self.give_rights(connection)
