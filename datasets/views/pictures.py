@@ -13,7 +13,7 @@ from datasets.models import Preview, Volume
 from datasets.views.acquisition import STORED, Fact, Line, opening, scan_facts, timing_facts
 from datasets.views.combs import Bars, Comb
 
-OUR_FAULT = "It could not be read on this site. That is nothing that is known to be wrong with the file"
+OUR_FAULT = "This site failed at it several times. Nothing is known to be wrong with the file"
 
 
 class Sight(StrEnum):

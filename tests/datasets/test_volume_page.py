@@ -215,7 +215,7 @@ def test_where_an_object_lies_and_what_went_wrong_with_ourselves_is_not_for_ever
 
     Preview.objects.filter(pk=row.pk).update(deaths=3, reason=f"3 workers died on it. The last said: {key} at bucket-7")
     text = text_of(client, volume.get_absolute_url())
-    assert "It could not be read on this site." in text
+    assert "This site failed at it several times. Nothing is known to be wrong with the file." in text
     assert "bucket-7" not in text
     assert key not in text
 
