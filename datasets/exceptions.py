@@ -80,6 +80,10 @@ class ObjectMissing(Exception):
     """The bucket has no such key."""
 
 
+class ObjectRefused(ObjectMissing):
+    """The bucket answers, but this site may not read the object of that key: for us it is not there."""
+
+
 class ObjectChanged(Exception):
     """The object is another one than when its reading began, or than was asked for."""
 

@@ -30,10 +30,14 @@ def tar_of(files: Mapping[str, bytes]) -> tuple[bytes, dict[str, int]]:
         return whole.getvalue(), {member.name: member.offset_data for member in tar}
 
 
+def packed(name: str, files: Mapping[str, bytes]) -> bytes:
+    """An archive of these files, as its name says."""
+    return PACKERS.get(Path(name).suffix, bytes)(tar_of(files)[0])
+
+
 def stored(name: str, files: Mapping[str, bytes], *, damage: Callable[[bytes], bytes] = bytes, **facts: Any) -> Archive:
     """An archive of these files in the bucket and, with its volumes, in the catalogue."""
-    content, offsets = tar_of(files)
-    content = damage(PACKERS.get(Path(name).suffix, bytes)(content))
+    content, offsets = damage(packed(name, files)), tar_of(files)[1]
     archive = ArchiveFactory(name=name, size=len(content), **facts)
     bucket().put(archive.key, content)
     Archive.objects.filter(pk=archive.pk).update(etag=bucket().head(archive.key).etag)

@@ -14,7 +14,7 @@ from datasets.models import Dataset, Release
 from datasets.services.releases import check, ingest_due_archives, propose, register
 from datasets.storage import bucket
 from tests.access import offered
-from tests.archives import PACKERS, Painter, tar_of
+from tests.archives import Painter, packed
 from tests.factories import ReleaseFactory, StaffFactory
 
 FOLDER = "import/2.1/"
@@ -34,7 +34,7 @@ def place(folder: str = FOLDER) -> str:
 
 def upload(name: str, files: Mapping[str, bytes] = FILES, *, folder: str = FOLDER) -> bytes:
     """An archive of these files in the bucket; its bytes."""
-    content = PACKERS.get(Path(name).suffix, bytes)(tar_of(files)[0])
+    content = packed(name, files)
     bucket().put(f"{folder}{name}", content)
     return content
 

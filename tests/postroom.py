@@ -17,6 +17,9 @@ from tests.demo import clean_environment
 from tests.owner import application_url
 from tests.waiting import wait_until
 
+# What a worker says when it takes messages.
+READY = " ready."
+
 
 class Program:
     """A program in a process group of its own, with its output in a file."""
@@ -49,6 +52,17 @@ class Program:
         self.process = self._spawn()
 
 
+def stop_all(programs: Sequence[Program]) -> None:
+    """All of them are told before any is waited for: a worker takes seconds to end well."""
+    for program in programs:
+        if program.process.poll() is None:
+            program.process.terminate()
+            # Whatever a test froze must be able to end.
+            program.send(signal.SIGCONT)
+    for program in programs:
+        program.stop()
+
+
 class PostRoom:
     """A mail sink, and as many workers as are asked for, whose clocks may be wrong by some seconds; beat makes them
     sweep."""
@@ -74,18 +88,26 @@ class PostRoom:
         self.beat = Program("beat", [*celery, "beat", "--pidfile="], folder, self.environment)
         wait_until(lambda: "ready on ports" in self.sink.said(), "The mail sink's start", 30)
         for worker in self.workers:
-            wait_until(lambda worker=worker: " ready." in worker.said(), "A worker's start", 60)  # type: ignore[misc]
+            wait_until(lambda worker=worker: READY in worker.said(), "A worker's start", 60)  # type: ignore[misc]
 
     def deliveries(self) -> Counter[str]:
         """How often a mail was delivered, by recipient."""
         return Counter(mail.recipients[0] for mail in mailbox.read_all(self.mails))
 
     def stop(self) -> None:
-        for program in (self.beat, *self.workers, self.sink):
-            if program.process.poll() is None:
-                # Whatever a test froze must be able to end.
-                program.send(signal.SIGCONT)
-            program.stop()
+        # The sink last: a worker that is told to end sends the mail first that it holds.
+        stop_all([self.beat, *self.workers])
+        stop_all([self.sink])
+
+    def make_ready(self) -> None:
+        """For another test: everybody runs, and nothing was delivered."""
+        for worker in self.workers:
+            if worker.process.poll() is not None:
+                starts = worker.said().count(READY)
+                worker.start_again()
+                wait_until(lambda w=worker, n=starts: w.said().count(READY) > n, "A worker's start", 60)  # type: ignore[misc]
+        for mail in self.mails.glob("*.eml"):
+            mail.unlink()
 
 
 def off(seconds: float, command: Sequence[str]) -> list[str]:

@@ -12,6 +12,9 @@ from urllib.request import HTTPCookieProcessor, Request, build_opener
 from tests.answers import CONFIRM, SIGNUP, answers
 from tests.demo import Demo
 
+# The address of a person's link, as mails and pages show it.
+LINK = re.compile(r"https?://\S+/get/[A-Za-z0-9_-]{33}/")
+
 
 class Page(NamedTuple):
     status: int

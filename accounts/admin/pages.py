@@ -10,6 +10,8 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import DateTimeField, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from accounts.admin.lists import BoundedPaginator, HouseChangeList
 from accounts.admin.widgets import ChooseOne, ChooseSome, DateTimeInput, numbers_of_rows
@@ -130,6 +132,11 @@ class HouseAdmin(admin.ModelAdmin):
             self.message_user(request, "Nothing was chosen.", messages.WARNING)
             return HttpResponseRedirect(request.get_full_path())
         return super().changelist_view(request, extra_context)
+
+    def action_checkbox(self, obj: Any) -> SafeString:
+        """As Django's, without the two templates that it renders for each row: a third of what a row takes."""
+        box = '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">'
+        return format_html(box, ACTION_CHECKBOX_NAME, obj.pk, f"Select this object for an action - {obj}")
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)

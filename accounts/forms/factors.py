@@ -3,11 +3,15 @@
 import struct
 from typing import Any
 
+from allauth.core.internal.cryptokit import normalize_user_code
+from allauth.mfa import app_settings
+from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base import forms as base
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp import forms as totp
 from allauth.mfa.webauthn import forms as webauthn
 from django import forms
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 
 from accounts.forms.entrance import HouseWords
@@ -27,15 +31,35 @@ class AskForCode(HouseWords):
         self.fields["code"].widget.attrs |= CODE
 
 
-class AuthenticateForm(AskForCode, base.AuthenticateForm):
+class CodeOfOneUse(AskForCode):
+    """A code is refused for as long as it would be accepted again. allauth by itself forgets that it was used after one
+    period, and accepts it in those before and after its own."""
+
+    user: Any
+
+    def clean_code(self) -> str:
+        code: str = super().clean_code()  # type: ignore[misc]
+        # Recovery codes are crossed out in their row.
+        if len(normalize_user_code(code)) == app_settings.TOTP_DIGITS and not self._use(code):
+            raise get_adapter().validation_error("incorrect_code")
+        return code
+
+    def _use(self, code: str) -> bool:
+        """Whether it is the first time; of two at once it is for one."""
+        periods = 2 * app_settings.TOTP_TOLERANCE + 1
+        key = f"accounts.used-code:{self.user.pk}:{normalize_user_code(code)}"
+        return cache.add(key, "used", timeout=periods * app_settings.TOTP_PERIOD)
+
+
+class AuthenticateForm(CodeOfOneUse, base.AuthenticateForm):
     """At sign-in."""
 
 
-class ReauthenticateForm(AskForCode, base.ReauthenticateForm):
+class ReauthenticateForm(CodeOfOneUse, base.ReauthenticateForm):
     """Before something sensitive."""
 
 
-class ActivateTOTPForm(AskForCode, totp.ActivateTOTPForm):
+class ActivateTOTPForm(CodeOfOneUse, totp.ActivateTOTPForm):
     hints = {"code": "The six digits that the app shows now."}
 
 

@@ -41,6 +41,13 @@ WHOM = {
     Notice.Kind.REINSTATEMENT: "Who was issued a download of one of its archives, whatever became of their access",
     Notice.Kind.ERRATUM: "Who was issued a download of an archive that it names, whatever became of their access",
 }
+# Where the decision is made that sends it.
+DECISIONS = {
+    Notice.Kind.RELEASE: ("release", "publish"),
+    Notice.Kind.WITHDRAWAL: ("release", "withdraw"),
+    Notice.Kind.REINSTATEMENT: ("release", "undo-withdrawal"),
+    Notice.Kind.ERRATUM: ("erratum", "publish"),
+}
 # Shown until something is written.
 REASON = "Here stands the reason that you write."
 # Mails carry their style themselves. They run nothing and load nothing.
@@ -81,6 +88,7 @@ class TryingAdmin(HouseAdmin):
             return HttpResponseRedirect(request.get_full_path())
         people = people_told(notice).count()
         letter = preview(notice, to=user)
+        model, decision = DECISIONS[Notice.Kind(notice.kind)]
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -91,6 +99,7 @@ class TryingAdmin(HouseAdmin):
             "form": ReasonOfTrial({"text": notice.text}) if notice.kind in Notice.ABOUT_STANDING else None,
             "notice": notice,
             "pk": pk,
+            "decision": reverse(f"admin:datasets_{model}_decide", args=[pk, decision]),
             "may_export": people and user.has_perm("accounts.view_user"),
         }
         return TemplateResponse(request, "admin/try_notice.html", context)

@@ -32,7 +32,7 @@ from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from datasets.exceptions import BucketDown, ObjectChanged, ObjectMissing
+from datasets.exceptions import BucketDown, ObjectChanged, ObjectMissing, ObjectRefused
 from datasets.storage.ranges import Answer, RangeFile
 from datasets.storage.streams import StreamFile
 
@@ -54,6 +54,9 @@ CHANGED = {"412", "PreconditionFailed"}
 NO_SUCH_RANGE = {"416", "InvalidRange"}
 # Also of an object that is not there, to whoever may not list: which of both, S3 does not tell.
 REFUSED = {"403", "AccessDenied"}
+# What is refused of one object, also where it must be fetched from elsewhere first. The answer to a HEAD has no word for
+# it; another answer without one is not the bucket's.
+DENIED = {("GetObject", "AccessDenied"), ("GetObject", "InvalidObjectState"), ("HeadObject", "403")}
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -76,6 +79,10 @@ class Listed(NamedTuple):
 
 class RangeMissing(BucketDown):
     """The object ends before the bytes that were asked for."""
+
+
+class Denied(BucketDown):
+    """We may not do this: with one object, or with the whole bucket."""
 
 
 class QuerySigner(S3SigV4QueryAuth):
@@ -207,28 +214,43 @@ class Bucket:
             self.client.upload_file(str(path), self.name, key)
 
     def head(self, key: str, *, version_id: str = "") -> ObjectFacts:
-        """Size, ETag and version of an object; ObjectMissing when there is none of this key."""
+        """Size, ETag and version of an object; ObjectMissing when there is none of this key, ObjectRefused when we may
+        not read it."""
         wanted: dict[str, Any] = {"VersionId": version_id} if version_id else {}
-        with named_errors(key):
+        with self._reading(key):
             answer = self.client.head_object(Bucket=self.name, Key=key, **wanted)
         return ObjectFacts(answer["ContentLength"], answer["ETag"].strip('"'), answer.get("VersionId", ""))
 
     def open(self, key: str, *, version_id: str = "", etag: str = "") -> RangeFile:
         """The object as a file that is read by range, with one request made already. With an ETag it must be that
-        object. This and reading raise ObjectMissing, ObjectChanged and BucketDown."""
+        object. This and reading raise ObjectMissing and ObjectRefused, ObjectChanged and BucketDown."""
         return RangeFile(partial(self._range, key), etag=etag, version_id=version_id)
 
     def stream(self, key: str, *, version_id: str = "", etag: str = "") -> StreamFile:
         """The object from its first byte to its last, with one request made already. With an ETag it must be that
-        object. This and reading raise ObjectMissing, ObjectChanged and BucketDown."""
+        object. This and reading raise ObjectMissing and ObjectRefused, ObjectChanged and BucketDown."""
         return StreamFile(partial(self._range, key), etag=etag, version_id=version_id)
+
+    @contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        """What goes wrong with one object. That we may not read it is the object's fault while the bucket answers: it
+        does not come right by waiting."""
+        try:
+            with named_errors(key):
+                yield
+        except Denied as error:
+            if not self.reachable():
+                raise
+            raise ObjectRefused(
+                f"The bucket does not let this site read the object {key}: there is none, or the site has no right to it."
+            ) from error
 
     def _range(self, key: str, start: int, stop: int, *, etag: str, version_id: str) -> Answer:
         wanted: dict[str, Any] = {"VersionId": version_id} if version_id else {}
         if etag:
             wanted["IfMatch"] = f'"{etag}"'
         try:
-            with named_errors(key):
+            with self._reading(key):
                 answer = self.client.get_object(Bucket=self.name, Key=key, Range=f"bytes={start}-{stop - 1}", **wanted)
         except RangeMissing:
             facts = self.head(key, version_id=version_id)
@@ -330,9 +352,10 @@ def named_errors(key: str = "") -> Iterator[None]:
             raise ObjectChanged(f"The object {key} is another one than it was.") from error
         if code in NO_SUCH_RANGE:
             raise RangeMissing(str(error)) from error
-        if code in REFUSED:
+        if code in REFUSED or (error.operation_name, code) in DENIED:
             what = f"Either there is no object {key}, or the" if key else "The"
-            raise BucketDown(f"The bucket refuses this. {what} site has no right to it (docs/operating.md).") from error
+            denied = Denied if (error.operation_name, code) in DENIED else BucketDown
+            raise denied(f"The bucket refuses this. {what} site has no right to it (docs/operating.md).") from error
         raise BucketDown(str(error)) from error
     except (BotoCoreError, S3UploadFailedError) as error:
         raise BucketDown(str(error)) from error

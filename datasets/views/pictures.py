@@ -7,10 +7,13 @@ from typing import NamedTuple
 
 from django.urls import reverse
 
+from accounts.models.work import MAX_DEATHS
 from datasets.kspace.report import Kind, Layout, PictureReport, Report, Scores
 from datasets.models import Preview, Volume
 from datasets.views.acquisition import STORED, Fact, Line, opening, scan_facts, timing_facts
 from datasets.views.combs import Bars, Comb
+
+OUR_FAULT = "This site failed at it several times. Nothing is known to be wrong with the file"
 
 
 class Sight(StrEnum):
@@ -78,6 +81,17 @@ class VolumeContents:
             return Sight.NONE
         state = Preview.State
         return {state.FAILED: Sight.FAILED, state.DONE: Sight.OUTDATED}.get(state(self.preview.state), Sight.WAITING)
+
+    @property
+    def reason(self) -> str:
+        """Why there is no picture, for everybody: what is wrong with the file. Where objects lie, and what went wrong
+        with ourselves, is for the maintainers, who see the whole reason on the preview's page of the admin."""
+        if self.preview is None:
+            return ""
+        if self.preview.deaths >= MAX_DEATHS:
+            return OUR_FAULT
+        archive = self.volume.archive
+        return self.preview.reason.replace(archive.key, archive.name)
 
     @property
     def name(self) -> str:

@@ -3,10 +3,13 @@
 import json
 import re
 import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import time_machine
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
@@ -26,8 +29,9 @@ ADMIN = "/admin/"
 EMAIL = "quiet@example.org"
 
 
-def code_of(secret: str) -> str:
-    return format_hotp_value(hotp_value(secret, int(time.time()) // 30))
+def code_of(secret: str, later: int = 0) -> str:
+    """The code of now, or of so many periods later."""
+    return format_hotp_value(hotp_value(secret, int(time.time()) // 30 + later))
 
 
 def with_app(user: User) -> str:
@@ -84,7 +88,7 @@ def test_setting_up_an_app_opens_the_admin_after_its_code(
 
 
 def forget_used_codes() -> None:
-    """A code works once in its 30 seconds; the next one would take as long to wait for."""
+    """A code works once; the next one would take half a minute to wait for."""
     cache.clear()
 
 
@@ -163,6 +167,42 @@ def test_five_wrong_app_codes_make_even_the_right_one_wait(client: Client) -> No
         client.post("/accounts/2fa/authenticate/", {"code": "000000"})
     assert "Wait five minutes" in client.post("/accounts/2fa/authenticate/", {"code": code_of(secret)}).content.decode()
     assert not is_signed_in(client)
+
+
+@pytest.fixture
+def own_clock(settings: Settings) -> Iterator[time_machine.Traveller]:
+    """A clock that stands still until it is moved, also for what is cached."""
+    settings.CACHES = settings.CACHES | {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    with time_machine.travel(datetime(2026, 11, 12, 8, 30, tzinfo=UTC), tick=False) as clock:
+        yield clock
+
+
+def enters_with(code: str) -> bool:
+    client = Client()
+    sign_in(client, EMAIL, PASSWORD)
+    client.post("/accounts/2fa/authenticate/", {"code": code})
+    return is_signed_in(client)
+
+
+def test_a_used_app_code_is_refused_for_as_long_as_it_would_be_accepted(own_clock: time_machine.Traveller) -> None:
+    secret = with_app(UserFactory(email=EMAIL))
+    # Of an app that is half a minute early: such a code would be taken for ninety seconds.
+    code = code_of(secret, later=1)
+    assert enters_with(code)
+    for _ in range(8):
+        own_clock.shift(11)
+        assert not enters_with(f"{code[:3]} {code[3:]}")
+    assert enters_with(code_of(secret))
+
+
+def test_the_code_that_set_up_an_app_does_not_sign_in(client: Client, quiet: User) -> None:
+    activate = "/accounts/2fa/totp/activate/"
+    reauthenticated(client, activate)
+    (secret,) = re.findall(r"<code>([A-Z2-7]{32})</code>", client.get(activate).content.decode())
+    code = code_of(secret)
+    client.post(activate, {"code": code})
+    assert not enters_with(code)
+    assert enters_with(code_of(secret, later=1))
 
 
 def test_a_recovery_code_works_once(client: Client) -> None:

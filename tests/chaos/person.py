@@ -18,10 +18,9 @@ from urllib.request import HTTPCookieProcessor, Request, build_opener
 from tests.answers import CONFIRM, LOGIN, PASSWORD, SIGNUP, answers
 from tests.chaos.names import ARCHIVE, SLUG
 from tests.chaos.place import Place
-from tests.visitor import Page
+from tests.visitor import LINK, Page
 
 CODE = re.compile(r"^    (\d{6})\s*$", re.MULTILINE)
-LINK = re.compile(r"https?://\S+/get/[A-Za-z0-9_-]{33}/")
 TICK = re.compile(r'name="statements" value="(\d+)"')
 PROFILE = "/accounts/profile/"
 AGREEMENT = f"/datasets/{SLUG}/agreement/"

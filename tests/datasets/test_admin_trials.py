@@ -44,15 +44,15 @@ def read(client: Client, path: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("kind", "says"),
+    ("kind", "says", "decision"),
     [
-        ("release", "is published: 1 archive"),
-        ("withdrawal", "Please delete what you have of it"),
-        ("reinstatement", "is undone"),
+        ("release", "is published: 1 archive", "publish"),
+        ("withdrawal", "Please delete what you have of it", "withdraw"),
+        ("reinstatement", "is undone", "undo-withdrawal"),
     ],
 )
-def test_the_page_shows_the_mail_and_how_many_it_reaches(
-    kind: str, says: str, client: Client, release: Release
+def test_the_page_shows_the_mail_how_many_it_reaches_and_the_way_back(
+    kind: str, says: str, decision: str, client: Client, release: Release
 ) -> None:
     maintainer(client)
     holder(release)
@@ -62,6 +62,7 @@ def test_the_page_shows_the_mail_and_how_many_it_reaches(
 
     assert says in page
     assert ("2 people" if kind == "release" else "1 person") in page
+    assert f'href="{reverse("admin:datasets_release_decide", args=[release.pk, decision])}"' in page
     assert not Notice.objects.exists()
     assert not OutgoingMail.objects.filter(template__startswith="release/").exists()
 

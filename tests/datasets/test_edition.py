@@ -1,10 +1,10 @@
 """The catalogue's edition: another one after every commit that writes to it, and no writer waits for another."""
 
 from collections.abc import Callable
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import Agreement, AgreementVersion
@@ -18,8 +18,10 @@ from tests.factories import (
     PreviewFactory,
     ReleaseFactory,
     UserFactory,
+    VolumeFactory,
 )
 from tests.threads import at_once
+from tests.waiting import wait_until
 
 
 def delete_archive() -> None:
@@ -69,6 +71,50 @@ def test_what_no_page_is_made_of_leaves_it() -> None:
     held.update(leased_until=timezone.now())
     held.update(state="failed", leased_until=None, finished_at=timezone.now(), reason="so")
     assert edition() == before
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("status", "moves"), [("checking", False), ("ready", False), ("withdrawn", True)])
+def test_pictures_move_it_when_their_release_is_shown(status: str, moves: bool) -> None:
+    shown = {"reason": "so", "withdrawn_at": timezone.now()} if moves else {"published_at": None}
+    volume = VolumeFactory(archive__release=ReleaseFactory(status=status, **shown))
+    seen = [edition()]
+    row = PreviewFactory(volume=volume, pictures=("thumbnail.webp",))
+    seen.append(edition())
+    Preview.objects.filter(pk=row.pk).update(folder="f" * 32)
+    seen.append(edition())
+    row.delete()
+    seen.append(edition())
+    assert len(set(seen)) == (4 if moves else 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pictures_that_come_while_their_release_is_published_move_it() -> None:
+    """Whoever made them saw a release that nobody was shown; when they are there, it is shown."""
+    release = ReleaseFactory(status="ready", published_at=None)
+    row = PreviewFactory(volume__archive__release=release, pictures=("thumbnail.webp",))
+    may_publish, seen = Event(), []
+
+    def publish() -> None:
+        with transaction.atomic():
+            Release.objects.select_for_update().get(pk=release.pk)
+            may_publish.set()
+            wait_until(somebody_waits, "The wait for the release")
+            Release.objects.filter(pk=release.pk).update(status="published", published_at=timezone.now())
+            seen.append(edition())
+
+    def render() -> None:
+        assert may_publish.wait(timeout=10)
+        Preview.objects.filter(pk=row.pk).update(folder="f" * 32)
+
+    assert at_once([publish, render]) == [None, None]
+    assert edition() not in seen
+
+
+def somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
 
 
 @pytest.mark.django_db(transaction=True)

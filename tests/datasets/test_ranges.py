@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from django.conf import settings as django_settings
 from pytest_django import Settings
 
 from datasets.exceptions import BucketDown, ObjectChanged, ObjectMissing
@@ -17,7 +15,7 @@ from datasets.kspace.report import Wish
 from datasets.kspace.sandbox import Sandbox
 from datasets.storage import bucket
 from datasets.storage.ranges import BLOCK, HEAD, TAIL, Answer, RangeFile
-from tests.flows.faults import Fault, FaultyBucket, Plan, page
+from tests.flows.faults import Fault, Plan, before_the_bucket, page
 from tests.kspace import volumes
 
 MEGABYTE = 1 << 20
@@ -34,14 +32,9 @@ def stored() -> str:
 
 
 @pytest.fixture
-def faulty(settings: Settings, stored: str) -> Iterator[Plan]:
-    """The bucket behind something that breaks."""
-    port = urlsplit(django_settings.BUCKET_ENDPOINT_URL).port
-    assert port
-    proxy = FaultyBucket(port)
-    settings.BUCKET_ENDPOINT_URL = proxy.url
-    yield proxy.plan
-    proxy.stop()
+def faulty(stored: str) -> Iterator[Plan]:
+    with before_the_bucket() as plan:
+        yield plan
 
 
 @dataclass

@@ -205,6 +205,21 @@ def test_a_failed_preview_says_why_and_whom_to_ask(client: Client, volume: Volum
     assert "k-space 640 × 368" in text
 
 
+def test_where_an_object_lies_and_what_went_wrong_with_ourselves_is_not_for_everybody(
+    client: Client, volume: Volume
+) -> None:
+    key = volume.archive.key
+    row = FailedFactory(volume=volume, reason=f"The bucket has no object {key}.")
+
+    assert "The bucket has no object knee_val.tar.xz." in text_of(client, volume.get_absolute_url())
+
+    Preview.objects.filter(pk=row.pk).update(deaths=3, reason=f"3 workers died on it. The last said: {key} at bucket-7")
+    text = text_of(client, volume.get_absolute_url())
+    assert "This site failed at it several times. Nothing is known to be wrong with the file." in text
+    assert "bucket-7" not in text
+    assert key not in text
+
+
 def test_a_waiting_preview_says_since_when(client: Client, volume: Volume) -> None:
     PreviewFactory(volume=volume, asked_at=datetime(2026, 11, 12, 10, 3, tzinfo=UTC))
 

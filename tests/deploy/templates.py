@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
+from cfnlint.decode.cfn_yaml import load
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDER = ROOT / "ebextensions" / "infra"

@@ -5,13 +5,18 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.test import override_settings
 
 PAGE = b"<!doctype html><html><body><h1>Welcome to the guest network</h1></body></html>"
 SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your rate.</Message></Error>"
+DENIED = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 BLOCK = 16_384
 
 
@@ -34,6 +39,10 @@ def page() -> Fault:
 
 def slow_down() -> Fault:
     return Fault(status=503, body=SLOW_DOWN, kind="application/xml")
+
+
+def denied() -> Fault:
+    return Fault(status=403, body=DENIED, kind="application/xml")
 
 
 @dataclass
@@ -59,13 +68,61 @@ class Plan:
         return self.faults.popleft() if self.faults else self.always or Fault()
 
 
+class Passing(BaseHTTPRequestHandler):
+    """What one FaultyBucket does with a request."""
+
+    bucket: "FaultyBucket"
+    protocol_version = "HTTP/1.0"
+
+    def do_GET(self) -> None:
+        plan = self.bucket.plan
+        seen = Seen(self.path, self.headers["Range"])
+        plan.seen.append(seen)
+        fault = plan.next_fault()
+        if fault.status:
+            seen.status = fault.status
+            self.answer(fault.status, {"Content-Type": fault.kind, "Content-Length": str(len(fault.body))})
+            self.wfile.write(fault.body)
+            return
+        seen.status = self.pass_on(fault, plan)
+        if fault.cut_after is not None:
+            time.sleep(fault.wait)
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def do_HEAD(self) -> None:
+        """Asks whether the bucket is there, or an object: that never fails."""
+        self.pass_on(Fault(), self.bucket.plan)
+
+    def pass_on(self, fault: Fault, plan: Plan) -> int:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.bucket.upstream_port)) as upstream:
+            upstream.request(self.command, self.path, headers=dict(self.headers))
+            with upstream.getresponse() as response:
+                self.answer(response.status, dict(response.getheaders()))
+                pass_on(response.read, self.wfile.write, fault, plan)
+                return response.status
+
+    def answer(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            if name.lower() not in ("connection", "transfer-encoding"):
+                self.send_header(name, value)
+        self.end_headers()
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except OSError:
+            # The client was killed; that is what these tests do.
+            self.close_connection = True
+
+
 class FaultyBucket:
     """Listens on a port of its own and passes everything on to the bucket."""
 
     def __init__(self, upstream_port: int) -> None:
         self.upstream_port = upstream_port
         self.plan = Plan()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Passing", (Passing,), {"bucket": self}))
         self.server.daemon_threads = True
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
         self.thread.start()
@@ -80,45 +137,15 @@ class FaultyBucket:
         self.thread.join()
 
 
-def handler(bucket: FaultyBucket) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.0"
-
-        def do_GET(self) -> None:
-            plan = bucket.plan
-            seen = Seen(self.path, self.headers["Range"])
-            plan.seen.append(seen)
-            fault = plan.next_fault()
-            if fault.status:
-                seen.status = fault.status
-                self.answer(fault.status, {"Content-Type": fault.kind, "Content-Length": str(len(fault.body))})
-                self.wfile.write(fault.body)
-                return
-            with closing(http.client.HTTPConnection("127.0.0.1", bucket.upstream_port)) as upstream:
-                upstream.request("GET", self.path, headers=dict(self.headers))
-                with upstream.getresponse() as response:
-                    seen.status = response.status
-                    self.answer(response.status, dict(response.getheaders()))
-                    pass_on(response.read, self.wfile.write, fault, plan)
-            if fault.cut_after is not None:
-                time.sleep(fault.wait)
-                self.connection.shutdown(socket.SHUT_RDWR)
-
-        def answer(self, status: int, headers: dict[str, str]) -> None:
-            self.send_response_only(status)
-            for name, value in headers.items():
-                if name.lower() not in ("connection", "transfer-encoding"):
-                    self.send_header(name, value)
-            self.end_headers()
-
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except OSError:
-                # The client was killed; that is what these tests do.
-                self.close_connection = True
-
-    return Handler
+@contextmanager
+def before_the_bucket() -> Iterator[Plan]:
+    """The bucket of the settings behind something that breaks."""
+    proxy = FaultyBucket(urlsplit(settings.BUCKET_ENDPOINT_URL).port or 0)
+    try:
+        with override_settings(BUCKET_ENDPOINT_URL=proxy.url):
+            yield proxy.plan
+    finally:
+        proxy.stop()
 
 
 def pass_on(read: Callable[[int], bytes], write: Callable[[bytes], object], fault: Fault, plan: Plan) -> None:

@@ -1,18 +1,16 @@
 """Being forgotten, with real parts: a person registers, signs, fetches, deletes the account; and nothing names them."""
 
 import json
-import re
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import psycopg2
 
 from tests.demo import Demo
-from tests.visitor import Visitor
+from tests.visitor import LINK, Visitor
 from tests.waiting import wait_until
 
 EMAIL = "to.be.forgotten@example.org"
-LINK = re.compile(r"https?://\S+/get/[A-Za-z0-9_-]{33}/")
 
 
 def test_a_person_is_forgotten_by_the_running_site(demo: Demo) -> None:

@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.db.models import F
@@ -23,16 +22,23 @@ from tests.factories import granted
 from tests.postroom import PostRoom, post_room
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# One post room serves all of them, for its start takes as long as a test.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("post room")]
 OUTAGE_SECONDS = float(os.environ.get("FLOW_OUTAGE_SECONDS", "8"))
 # Workers with two processes each.
 WORKERS, PROCESSES = 2, 2
 
 
-@pytest.fixture
-def room(tmp_path: Path) -> Iterator[PostRoom]:
-    with post_room(tmp_path, workers=WORKERS) as room:
+@pytest.fixture(scope="module")
+def shared(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostRoom]:
+    with post_room(tmp_path_factory.mktemp("post"), workers=WORKERS) as room:
         yield room
+
+
+@pytest.fixture
+def room(shared: PostRoom) -> PostRoom:
+    shared.make_ready()
+    return shared
 
 
 @pytest.fixture

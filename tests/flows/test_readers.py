@@ -19,7 +19,7 @@ from tests import imports
 from tests.demo import clean_environment
 from tests.factories import StaffFactory
 from tests.owner import application_url
-from tests.postroom import Program
+from tests.postroom import READY, Program, stop_all
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,11 +47,10 @@ def readers(folder: Path, number: int) -> Iterator[list[Program]]:
     ]
     try:
         for program in programs:
-            wait_until(lambda program=program: " ready." in program.said(), "A reader's start", 60)  # type: ignore[misc]
+            wait_until(lambda program=program: READY in program.said(), "A reader's start", 60)  # type: ignore[misc]
         yield programs
     finally:
-        for program in programs:
-            program.stop()
+        stop_all(programs)
 
 
 def found() -> list[dict[str, Any]]:

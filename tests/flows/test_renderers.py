@@ -20,7 +20,7 @@ from datasets.tasks import render_previews
 from tests.archives import PICTURES, stored
 from tests.demo import clean_environment
 from tests.owner import application_url
-from tests.postroom import Program
+from tests.postroom import READY, Program, stop_all
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,11 +42,10 @@ def renderers(folder: Path, number: int) -> Iterator[list[Program]]:
     ]
     try:
         for program in programs:
-            wait_until(lambda program=program: " ready." in program.said(), "A renderer's start", 60)  # type: ignore[misc]
+            wait_until(lambda program=program: READY in program.said(), "A renderer's start", 60)  # type: ignore[misc]
         yield programs
     finally:
-        for program in programs:
-            program.stop()
+        stop_all(programs)
 
 
 def states() -> list[str]:

@@ -3,17 +3,17 @@
 import hashlib
 import json
 import re
-import subprocess
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
 from tests.chromium import watched_page
 from tests.demo import Demo
+from tests.flows.desk import run, sign_in_as_maintainer
+from tests.visitor import LINK
 
 PASSPHRASE = "a long pass phrase for a test"
 PURPOSE = "How far undersampled scans of the knee can be reconstructed, and where the reconstruction begins to fail."
-LINK = re.compile(r"https?://\S+/get/[A-Za-z0-9_-]{33}/")
 
 
 def register(page: Page, demo: Demo, email: str) -> None:
@@ -40,20 +40,6 @@ def sign(page: Page, demo: Demo, slug: str) -> None:
         box.check()
     page.get_by_label("Your full name").fill("Role Researcher")
     page.get_by_role("button", name=re.compile("^Sign version")).click()
-
-
-def sign_in_as_maintainer(page: Page, demo: Demo) -> None:
-    page.goto(f"{demo.url}/admin/")
-    page.get_by_label("E-mail").fill("maintainer@example.org")
-    page.get_by_label("Password").fill(demo.secrets["maintainer_password"])
-    page.get_by_role("button", name="Sign in").first.click()
-    page.get_by_label("code", exact=False).first.fill(demo.next_code())
-    page.get_by_role("main").get_by_role("button").first.click()
-    expect(page).to_have_url(re.compile("/admin/"))
-
-
-def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
 
 
 def mailed_commands(attachment: str) -> dict[str, str]:

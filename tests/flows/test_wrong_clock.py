@@ -17,7 +17,7 @@ from datasets.services.downloads import address_of
 from datasets.storage import bucket
 from tests.access import granted, offered
 from tests.factories import UserFactory
-from tests.flows.conftest import site_of_the_tests
+from tests.flows.conftest import Portal, site_of_the_tests
 from tests.flows.test_parts_away import EMAIL, Guest, status_of
 from tests.postroom import post_room
 from tests.waiting import wait_until
@@ -41,24 +41,24 @@ def test_worker_hears_hints_and_delivers_each_mail_once(wrong: float, tmp_path: 
         assert room.deliveries() == Counter(person.email for person in people)
 
 
-def test_who_signs_there_is_signed_at_the_databases_time_and_downloads_everywhere(wrong: float) -> None:
+def test_who_signs_there_is_signed_at_the_databases_time_and_downloads_everywhere(wrong: float, portal: Portal) -> None:
     dataset = offered()
-    with site_of_the_tests(clock=wrong) as there, site_of_the_tests() as here:
+    with site_of_the_tests(clock=wrong) as there:
         guest = Guest(there)
         assert "/downloads/" in guest.register().address
         assert "is open until" in guest.sign(dataset.slug).text
         link = DownloadLink.objects.get(grant__user__email=EMAIL)
         path = urlsplit(address_of(link, link.release.archives.get().name)).path
-        assert [status_of(f"{site}{path}") for site in (here, there)] == [302, 302]
+        assert [status_of(f"{site}{path}") for site in (portal.url, there)] == [302, 302]
     signature = Signature.objects.get()
     assert abs(signature.signed_at - timezone.now()) < timedelta(minutes=5)
     assert link.grant.starts_at - timezone.now() == pytest.approx(timedelta(seconds=wrong), abs=timedelta(minutes=5))
 
 
-def test_who_was_granted_a_moment_ago_downloads_there_and_stays_signed_in(wrong: float) -> None:
+def test_who_was_granted_a_moment_ago_downloads_there_and_stays_signed_in(wrong: float, portal: Portal) -> None:
     dataset = offered()
-    with site_of_the_tests(clock=wrong) as there, site_of_the_tests() as here:
-        guest = Guest(here)
+    with site_of_the_tests(clock=wrong) as there:
+        guest = Guest(portal.url)
         guest.register()
         guest.sign(dataset.slug)
         link = DownloadLink.objects.get(grant__user__email=EMAIL)

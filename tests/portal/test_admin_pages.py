@@ -18,7 +18,9 @@ from django.db.models import Model
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from pytest_django.asserts import assertHTMLEqual
 
+from accounts.admin.pages import HouseAdmin
 from accounts.models import Agreement, AgreementVersion, Deletion, OutgoingMail, Receipt, Signature, User
 from datasets.models import (
     AccessGrant,
@@ -333,6 +335,12 @@ def test_rows_that_cannot_be_are_not_chosen(page: admin.ModelAdmin, client: Clie
             response = client.post(path, {"action": action, "_selected_action": number}, follow=True)
             assert response.status_code == 200
             assert "Nothing was chosen." in response.content.decode()
+
+
+def test_the_box_that_chooses_a_row_is_djangos_own() -> None:
+    person = factories.UserFactory(name='<b>"Quiet" Reader</b>', email="a&b'c@example.org")
+    page: Any = admin.site.get_model_admin(User)
+    assertHTMLEqual(page.action_checkbox(person), super(HouseAdmin, page).action_checkbox(person))
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Q
 
 from accounts.services.agreements import current_version
-from datasets.exceptions import ObjectMissing
+from datasets.exceptions import ObjectMissing, ObjectRefused
 from datasets.models import Archive, Preview, Release
 from datasets.storage import bucket
 
@@ -96,6 +96,8 @@ def _about_object(archive: Archive) -> Obstacle | None:
     try:
         # Without its version: what is published is what stands under the key now.
         seen = bucket().head(archive.key)
+    except ObjectRefused:
+        return Obstacle(f"this site may not read the object {archive.key}", "Let it read the object, or leave it out.")
     except ObjectMissing:
         mend = "Upload it again and have it read again, or leave it out."
         return Obstacle(f"the bucket has no object {archive.key} any more", mend)
