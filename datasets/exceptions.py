@@ -72,6 +72,10 @@ class BucketDown(PartDown):
     """The bucket does not answer."""
 
 
+class ObjectDenied(BucketDown):
+    """The bucket does not tell of this key. Whoever asks for one key cannot know whether it refuses others, too."""
+
+
 class NoRoomLeft(PartDown):
     """There is no room on the disk for what has to lie there for a while."""
 

@@ -172,5 +172,11 @@ TABLES = {
     "datasets_ingest": ours(
         f"id {WORK_COLUMNS} state reason created_at finished_at started_at bytes_read volumes_read archive_id"
     ),
+    "datasets_fixitycheck": ours(
+        f"id {WORK_COLUMNS} state reason created_at finished_at cursor checked drifted release_id"
+    ),
+    "datasets_drift": ours(
+        "id finding size etag version_id is_delivered first_seen_at last_seen_at ended_at archive_id told_in_id"
+    ),
     "datasets_preview": ours(f"id {WORK_COLUMNS} state reason created_at finished_at folder report asked_at volume_id"),
 }

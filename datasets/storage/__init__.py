@@ -32,7 +32,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from datasets.exceptions import BucketDown, ObjectChanged, ObjectMissing
+from datasets.exceptions import BucketDown, ObjectChanged, ObjectDenied, ObjectMissing
 from datasets.storage.ranges import Answer, RangeFile
 from datasets.storage.streams import StreamFile
 
@@ -49,6 +49,7 @@ NOBODY = ReadOnlyCredentials("", "", None)
 UNRESERVED = "-._~"
 _making = Lock()
 NOT_FOUND = {"404", "NoSuchKey", "NotFound", "NoSuchVersion"}
+DENIED = {"403", "AccessDenied", "Forbidden"}
 CHANGED = {"412", "PreconditionFailed"}
 NO_SUCH_RANGE = {"416", "InvalidRange"}
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
@@ -306,6 +307,8 @@ def named_errors(key: str = "") -> Iterator[None]:
         code = error.response.get("Error", {}).get("Code")
         if key and code in NOT_FOUND:
             raise ObjectMissing(f"The bucket has no object {key}.") from error
+        if key and code in DENIED:
+            raise ObjectDenied(f"The bucket refuses to tell of {key}: {error}") from error
         if code in CHANGED:
             raise ObjectChanged(f"The object {key} is another one than it was.") from error
         if code in NO_SUCH_RANGE:
