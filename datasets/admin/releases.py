@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from accounts.admin.decisions import DecidingAdmin, Decision, ReasonForm
-from accounts.admin.history import history
+from accounts.admin.history import TrackedAdmin, history
 from accounts.admin.marks import link_to, short, state
 from accounts.admin.pages import Table, shown_below
 from accounts.admin.widgets import DateTimeInput
@@ -158,7 +158,7 @@ LOOK_AGAIN = decision(
 
 
 @admin.register(Release)
-class ReleaseAdmin(ImportPages, RenderingAdmin, DecidingAdmin):
+class ReleaseAdmin(ImportPages, RenderingAdmin, TrackedAdmin, DecidingAdmin):
     list_display = ["__str__", "how_far", "created_at", "published_at", "withdrawn_at", "summary"]
     list_select_related = ["dataset"]
     list_filter = ["status", "dataset"]

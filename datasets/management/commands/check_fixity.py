@@ -35,7 +35,9 @@ class Command(BaseCommand):
             self.say(f"{drift}{said} ({drift.archive.key})")
         if drifts:
             number = len(drifts)
-            raise CommandError(f"{number:,} object{' is' if number == 1 else 's are'} not as published.", returncode=DRIFTED)
+            raise CommandError(
+                f"{number:,} object{' is' if number == 1 else 's are'} not as published.", returncode=DRIFTED
+            )
         self.say("Every object is as it was published.")
 
     def releases(self, named: str | None) -> list[Release]:

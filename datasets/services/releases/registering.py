@@ -76,7 +76,8 @@ def check(release: Release, *, by: User | None) -> Release:
     if not release.archives.exists():
         raise MoveNotAllowed(f"{release} has no archive. Import them first.")
     move(release, Release.Status.CHECKING, by=by, reason="")
-    release.archives.failed().update(**UNSEEN)
+    with in_the_name_of(by):
+        release.archives.failed().update(**UNSEEN)
     _plan(release.archives.unverified())
     conclude(release, by=by)
     return release
@@ -91,7 +92,8 @@ def read_again(archive: Archive, *, by: User | None) -> None:
     if release.status != Release.Status.CHECKING:
         move(release, Release.Status.CHECKING, by=by, reason="")
     # Also when it is being read just now: that reading is in vain.
-    release.archives.filter(pk=archive.pk).update(**UNSEEN)
+    with in_the_name_of(by):
+        release.archives.filter(pk=archive.pk).update(**UNSEEN)
     _plan(release.archives.unverified())
 
 
@@ -105,7 +107,8 @@ def leave_out(archive: Archive, *, by: User | None) -> None:
         move(release, Release.Status.DRAFT, by=by)
     # Whoever reads it just now ends its volume first, and writes no other one.
     list(Ingest.objects.filter(archive=archive).select_for_update())
-    release.archives.filter(pk=archive.pk).delete()
+    with in_the_name_of(by):
+        release.archives.filter(pk=archive.pk).delete()
     if release.status == Release.Status.FAILED and not release.archives.unverified().exists():
         move(release, Release.Status.CHECKING, by=by, reason="")
     conclude(release, by=by)
