@@ -16,7 +16,8 @@ from accounts.admin.marks import link_to, short, state
 from accounts.admin.pages import Table, shown_below
 from accounts.admin.widgets import DateTimeInput
 from accounts.tasks import sweep
-from datasets.admin.imports import ImportPages, address_of
+from datasets.admin.dry_runs import DryRunPages
+from datasets.admin.imports import address_of
 from datasets.admin.previews import RenderingAdmin
 from datasets.exceptions import MoveNotAllowed, PartDown
 from datasets.models import Archive, Release, Volume
@@ -158,7 +159,7 @@ LOOK_AGAIN = decision(
 
 
 @admin.register(Release)
-class ReleaseAdmin(ImportPages, RenderingAdmin, TrackedAdmin, DecidingAdmin):
+class ReleaseAdmin(DryRunPages, RenderingAdmin, TrackedAdmin, DecidingAdmin):
     list_display = ["__str__", "how_far", "created_at", "published_at", "withdrawn_at", "summary"]
     list_select_related = ["dataset"]
     list_filter = ["status", "dataset"]

@@ -44,7 +44,7 @@ class Command(BaseCommand):
             with in_the_name_of(by):
                 release = self.release(options["dataset"], options["version"], options["notes"])
             if release.status in (Release.Status.DRAFT, Release.Status.FAILED):
-                self.register(release, releases.propose(release.dataset, options["source"]), by)
+                self.register(release, releases.propose(release.dataset, options["source"], release), by)
             self.read(release)
             if options["publish"]:
                 self.say(f"{releases.publish_release(release, by=by)} is published.")

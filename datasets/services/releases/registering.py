@@ -30,7 +30,8 @@ UNSEEN: dict[str, Any] = {**UNREAD, "etag": "", "version_id": ""}
 def register(release: Release, proposal: Proposal, keys: Collection[str], *, by: User | None) -> int:
     """Make the chosen objects archives of the release, as they were listed; how many are new or other ones.
 
-    An archive that is there already is left as it is, unless its object is another one by now."""
+    An archive that is there already gets the split and coils of the list, and is left as it is otherwise, unless its
+    object is another one by now."""
     release = locked(release)
     _require_made(release, "Archives are added")
     chosen = _chosen(proposal, set(keys))
@@ -43,6 +44,9 @@ def register(release: Release, proposal: Proposal, keys: Collection[str], *, by:
         for row in other:
             facts = {"key": row.key, "size": row.size}
             release.archives.filter(name=row.name).update(**{**UNSEEN, **facts, "etag": row.etag})
+        for row in chosen:
+            if row.name in present and (row.split, row.coils) != _words(present[row.name]):
+                release.archives.filter(name=row.name).update(split=row.split, coils=row.coils)
     return len(fresh) + len(other)
 
 
@@ -60,6 +64,10 @@ def _chosen(proposal: Proposal, keys: set[str]) -> list[Proposed]:
 
 def _is(row: Proposed, archive: Archive) -> bool:
     return (row.key, row.size, row.etag) == (archive.key, archive.size, archive.etag)
+
+
+def _words(archive: Archive) -> tuple[str, str]:
+    return archive.split, archive.coils
 
 
 def _archive(release: Release, row: Proposed) -> Archive:
