@@ -1,7 +1,6 @@
 """The history of a tracked row, as its events tell it: when, who, and what changed; also of a row that is gone."""
 
 from collections.abc import Sequence
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -31,7 +30,6 @@ NOT_RECORDED = "not recorded"
 NAMES = ("name", "title", "version", "number", "text")
 
 
-@cache
 def events_model(model: type[Model]) -> Any:
     """Where pghistory keeps the events of a model; None of one that is not tracked."""
     return next(iter(event_models(tracks_model=model)), None)
@@ -43,7 +41,7 @@ def history(row: Any) -> Table:
     return Table("History", HEADINGS, changes(events, SHOWN), empty="Nothing has been recorded yet.")
 
 
-def changes(events: QuerySet, limit: int) -> list[tuple[object, ...]]:
+def changes(events: QuerySet, limit: int) -> Sequence[tuple[object, ...]]:
     # One more than is shown, to say what the oldest one changed.
     found = list(events.select_related("pgh_context").order_by("-pgh_id")[: limit + 1])
     people = people_of(found)

@@ -16,7 +16,7 @@ class MaintainerGroup(Group):
 
 
 @tracked()
-class GroupRight(Group.permissions.through):  # type: ignore[name-defined, misc]
+class GroupRight(Group.permissions.through):  # type: ignore[name-defined]
     """A right that a group has."""
 
     class Meta:
@@ -25,7 +25,7 @@ class GroupRight(Group.permissions.through):  # type: ignore[name-defined, misc]
 
 
 @tracked()
-class GroupMember(User.groups.through):  # type: ignore[name-defined, misc]
+class GroupMember(User.groups.through):  # type: ignore[name-defined]
     """A person who is in a group."""
 
     class Meta:

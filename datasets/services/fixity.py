@@ -14,7 +14,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -129,7 +129,7 @@ def _settle(check: FixityCheck, seen: Sequence[Seen]) -> bool:
     if len(seen) == BATCH:
         return check.go_on(cursor=seen[-1].archive.pk, checked=BATCH, drifted=drifted)
     cursor = seen[-1].archive.pk if seen else check.cursor
-    facts = {"cursor": cursor, "checked": check.checked + len(seen), "drifted": check.drifted + drifted}
+    facts: dict[str, Any] = {"cursor": cursor, "checked": check.checked + len(seen), "drifted": check.drifted + drifted}
     return check.finish(Work.State.DONE, **facts)
 
 
@@ -219,7 +219,7 @@ class Standing(NamedTuple):
     """Every object was asked for since then; None when not all of them were."""
 
 
-def last_whole_checks() -> QuerySet[Release]:
+def last_whole_checks() -> QuerySet[Any]:
     """The releases that are followed, each with `checked_at`, `checked` and `drifted` of its last whole check."""
     done = FixityCheck.objects.filter(release=OuterRef("pk"), state=Work.State.DONE).order_by("-pk")
     facts = {"checked_at": "created_at", "checked": "checked", "drifted": "drifted"}

@@ -119,10 +119,8 @@ class TestImport:
         imports.upload("odd_name.tar")
         page = listed(client, release, imports.place())
         assert "its name does not say which split it is" in page
-        words = {
-            f"split:{imports.FOLDER}odd_name.tar": "validation",
-            f"coils:{imports.FOLDER}odd_name.tar": " 4  to 20",
-        }
+        odd = f"{imports.FOLDER}odd_name.tar"
+        words = {f"split:{odd}": "validation", f"coils:{odd}": " 4  to 20"}
         ticked(client, release, "knee_train.tar", "odd_name.tar", later="yes", **words)
         assert list(release.archives.order_by("name").values_list("split", "coils")) == [
             ("train", ""),

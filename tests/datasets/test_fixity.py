@@ -269,7 +269,7 @@ class TestKilled:
         at_once([check_next_batch] * 4)
         look(release)
         assert lasting() == [("1.tar", "missing")]
-        assert FixityCheck.objects.filter(state="done").first().checked == 2
+        assert FixityCheck.objects.get(state="done").checked == 2
 
     def test_a_worker_that_lost_the_row_writes_nothing(self) -> None:
         release = release_of(1)

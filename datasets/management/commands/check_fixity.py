@@ -28,7 +28,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         releases = self.releases(options["release"])
         for release in releases:
-            self.check(fixity.plan_check(release), pause=options["pause"])
+            self.look(fixity.plan_check(release), pause=options["pause"])
         drifts = Drift.objects.lasting().filter(archive__release__in=releases).select_related("archive")
         for drift in drifts.defer("archive__part_hashes").order_by("archive"):
             said = "; links still deliver what was published" if drift.is_delivered else ""
@@ -49,7 +49,7 @@ class Command(BaseCommand):
             raise CommandError(f"No release {named} is published. Write it as DATASET/VERSION, such as knee/2.1.")
         return found
 
-    def check(self, check: FixityCheck, *, pause: float) -> None:
+    def look(self, check: FixityCheck, *, pause: float) -> None:
         """Until it is over, by this process or by a worker."""
         rows = FixityCheck.objects.filter(pk=check.pk)
         while check.state in Work.OPEN:
