@@ -75,7 +75,7 @@ class DriftAdmin(ReadOnlyAdmin):
             return row.get_finding_display()
         return object_of(row.size, row.etag, row.version_id)
 
-    @admin.display(description="links deliver what was published")
+    @admin.display(description="still delivered")
     def delivered(self, row: Drift) -> str:
         return yes(row.is_delivered)
 
