@@ -5,8 +5,8 @@ from celery import shared_task
 from accounts.models import Deletion
 from accounts.services.work import work_through
 from accounts.tasks import RUN_SECONDS, hint, send_mails, swept_by
-from datasets.models import EvidenceAnchor, Ingest, Notice, Preview
-from datasets.services import access, anchors, notices, previews, releases
+from datasets.models import EvidenceAnchor, FixityCheck, Ingest, Notice, Preview
+from datasets.services import access, anchors, fixity, notices, previews, releases
 from datasets.services.deletions import carry_out
 
 # Short, for a run keeps its child and its archive open for the next one: so a worker that is to stop ends soon.
@@ -72,6 +72,16 @@ def ingest_archives() -> None:
     """Read archives that are due, for a while; on a queue of its own (settings.CELERY_TASK_ROUTES)."""
     if releases.ingest_due_archives(seconds=INGEST_SECONDS):
         hint(ingest_archives)
+
+
+@swept_by(lambda: FixityCheck.objects.due().exists() or fixity.next_release() is not None)
+@shared_task(ignore_result=True)
+def check_fixity() -> None:
+    """One batch of keys. The sweeper comes again for the next one: so the bucket is asked no faster than that, and no
+    mail waits long."""
+    fixity.plan_next_check()
+    fixity.check_next_batch()
+    hint(send_mails)
 
 
 @shared_task(ignore_result=True)

@@ -76,6 +76,16 @@ TABLES = {
         other={NUMBER: "id person", "what is left of who was forgotten": "function rows at"}
     ),
     "accounts_agreement": ours("id slug title"),
+    "accounts_agreementevent": ours(f"id slug title {EVENT}"),
+    "accounts_maintainergroupevent": ours(f"id name {EVENT}"),
+    "accounts_grouprightevent": ours(f"id group_id permission_id {EVENT}"),
+    "accounts_groupmemberevent": Columns(
+        personal="group_id pgh_created_at pgh_label", other={NUMBER: "id pgh_id pgh_context_id pgh_obj_id user_id"}
+    ),
+    "accounts_accountevent": Columns(
+        personal="is_active is_staff is_superuser pgh_created_at",
+        other={HASH: "pgh_id pgh_label pgh_context_id pgh_obj_id"},
+    ),
     "accounts_agreementversion": ours(f"id {VERSION}"),
     "accounts_agreementversionevent": ours(f"id {VERSION} {EVENT}"),
     # Of allauth
@@ -166,11 +176,20 @@ TABLES = {
     "datasets_archive": ours(
         "id name key version_id etag size sha256 part_size part_hashes split coils status reason release_id"
     ),
+    "datasets_archiveevent": ours(
+        f"id name key version_id etag size sha256 part_size split coils status reason release_id {EVENT}"
+    ),
     "datasets_volume": ours(
         "id path offset size acquisition slices coils readout phase field_strength words archive_id"
     ),
     "datasets_ingest": ours(
         f"id {WORK_COLUMNS} state reason created_at finished_at started_at bytes_read volumes_read archive_id"
+    ),
+    "datasets_fixitycheck": ours(
+        f"id {WORK_COLUMNS} state reason created_at finished_at cursor checked drifted release_id"
+    ),
+    "datasets_drift": ours(
+        "id finding size etag version_id is_delivered first_seen_at last_seen_at ended_at archive_id told_in_id"
     ),
     "datasets_preview": ours(f"id {WORK_COLUMNS} state reason created_at finished_at folder report asked_at volume_id"),
 }

@@ -15,7 +15,9 @@ from datasets.models import (
     Dataset,
     DownloadLink,
     DownloadRecord,
+    Drift,
     Erratum,
+    FixityCheck,
     Ingest,
     Notice,
     Preview,
@@ -191,6 +193,25 @@ class IngestFactory(factory.django.DjangoModelFactory):
         sha256="",
         release=factory.SubFactory(ReleaseFactory, status=Release.Status.CHECKING, published_at=None),
     )
+
+
+class FixityCheckFactory(factory.django.DjangoModelFactory):
+    """Of a release that waits to be looked at."""
+
+    class Meta:
+        model = FixityCheck
+
+    release = factory.SubFactory(ReleaseFactory)
+
+
+class DriftFactory(factory.django.DjangoModelFactory):
+    """An object that is gone."""
+
+    class Meta:
+        model = Drift
+
+    archive = factory.SubFactory(ArchiveFactory)
+    finding = Drift.Finding.MISSING
 
 
 class AccessRequestFactory(factory.django.DjangoModelFactory):

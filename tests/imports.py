@@ -39,6 +39,17 @@ def upload(name: str, files: Mapping[str, bytes] = FILES, *, folder: str = FOLDE
     return content
 
 
+def stored(release: Release) -> Release:
+    """A ready-made release whose objects are in the bucket, as if they had been read."""
+    for archive in release.archives.all():
+        key = f"import/{release.pk}/{archive.name}"
+        bucket().put(key, archive.name.encode())
+        seen = bucket().head(key)
+        facts = {"key": key, "size": seen.size, "etag": seen.etag, "version_id": seen.version_id}
+        release.archives.filter(pk=archive.pk).update(**facts)
+    return release
+
+
 def empty(folder: str = "import/") -> None:
     keys = list(bucket().keys(folder))
     if keys:

@@ -19,10 +19,10 @@ from django.utils.safestring import SafeString
 
 from accounts.admin.decisions import DecidingAdmin, Decision, told_before
 from accounts.admin.exporting import Export, ExportingAdmin
-from accounts.admin.history import history
+from accounts.admin.history import TrackedAdmin, history
 from accounts.admin.lists import NearFilter, period
 from accounts.admin.marks import hash_groups, link_to, sentences, short_hash, state, yes
-from accounts.admin.pages import HouseAdmin, ReadOnlyAdmin, Table, shown_below
+from accounts.admin.pages import ReadOnlyAdmin, Table, shown_below
 from accounts.answers import pdf_answer
 from accounts.exceptions import MoveNotAllowed
 from accounts.models import Agreement, AgreementVersion, Receipt, Signature, User
@@ -57,7 +57,7 @@ PUBLISH = Decision(
 
 
 @admin.register(Agreement)
-class AgreementAdmin(HouseAdmin):
+class AgreementAdmin(TrackedAdmin):
     list_display = ["title", "slug"]
     search_fields = ["title", "slug"]
     search_help_text = "Any part of the title"
@@ -143,7 +143,7 @@ def next_number(agreement: Agreement) -> int:
 
 
 @admin.register(AgreementVersion)
-class AgreementVersionAdmin(DecidingAdmin):
+class AgreementVersionAdmin(TrackedAdmin, DecidingAdmin):
     form = VersionForm
     list_display = ["__str__", "how_far", "is_editorial", "published_at", "required_from"]
     list_select_related = ["agreement"]
@@ -263,6 +263,7 @@ def _day_told(version: AgreementVersion) -> str:
     return "the moment of its publication"
 
 
+shown_below(Agreement, permission="accounts.view_agreement")(history)
 shown_below(AgreementVersion, permission="accounts.view_agreementversion")(history)
 
 

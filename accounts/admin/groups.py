@@ -1,18 +1,32 @@
 """Groups of maintainers, and what each may do."""
 
+from collections.abc import Callable
+from typing import Any
+
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
-from accounts.admin.pages import HouseAdmin
+from accounts.admin.history import (
+    HEADINGS,
+    NOT_RECORDED,
+    SHOWN,
+    TrackedAdmin,
+    actor_of,
+    events_model,
+    history,
+    people_of,
+)
+from accounts.admin.pages import Table, shown_below
+from accounts.models import GroupMember, GroupRight, User
 
 # Rights that no page asks for, since what they name is written by services alone.
 IDLE = Q(
-    codename__regex="^(add_user|(add|delete)_(deletion|signature|outgoingmail|accessrequest|accessgrant|download.*|volume))$"
+    codename__regex="^(add_user|(add|delete)_(deletion|signature|outgoingmail|accessrequest|accessgrant|download.*|volume|drift|fixitycheck))$"
 )
-IDLE |= Q(codename__regex="^change_(deletion|signature|downloadrecord|volume)$") | Q(codename__endswith="event")
+IDLE |= Q(codename__regex="^change_(deletion|signature|downloadrecord|volume|drift)$") | Q(codename__endswith="event")
 
 
 def in_use() -> QuerySet[Permission]:
@@ -48,7 +62,7 @@ class GroupForm(forms.ModelForm):
 
 
 @admin.register(Group)
-class GroupAdmin(HouseAdmin):
+class GroupAdmin(TrackedAdmin):
     form = GroupForm
     list_display = ["name"]
     ordering = ["name"]
@@ -57,3 +71,52 @@ class GroupAdmin(HouseAdmin):
 
     def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
         return queryset.filter(name__icontains=term)
+
+
+shown_below(Group, permission="auth.view_group")(history)
+# What an event says that a right or a member came or went.
+CAME = {"insert": "came", "delete": "went", "update": "changed"}
+
+
+@shown_below(Group, permission="auth.view_group")
+def rights_history(group: Any) -> Table:
+    events = _newest(GroupRight, group=group.pk)
+    rights = Permission.objects.in_bulk({event.permission_id for event in events})
+    people = people_of(events)
+
+    def told(event: Any) -> str:
+        right = rights.get(event.permission_id)
+        return f"{right.name.removeprefix('Can ')}: {CAME[event.pgh_label]}" if right else "a right that is no more"
+
+    return Table("Rights given and taken", HEADINGS, _rows(events, people, told))
+
+
+@shown_below(Group, permission="auth.view_group")
+def members_history(group: Any) -> Table:
+    events = _newest(GroupMember, group=group.pk)
+    people = people_of(events)
+
+    def told(event: Any) -> str:
+        return f"{people.get(event.user_id, f'person {event.user_id}')} {CAME[event.pgh_label]}"
+
+    return Table("Members", HEADINGS, _rows(events, people, told))
+
+
+@shown_below(User, permission="accounts.view_user")
+def groups_history(user: Any) -> Table:
+    events = _newest(GroupMember, user=user.pk)
+    groups = Group.objects.in_bulk({event.group_id for event in events})
+
+    def told(event: Any) -> str:
+        return f"group {groups.get(event.group_id, event.group_id)}: {CAME[event.pgh_label]}"
+
+    return Table("Groups of maintainers", HEADINGS, _rows(events, people_of(events), told))
+
+
+def _newest(model: type[Model], **of: int) -> list[Any]:
+    events = events_model(model)._default_manager.filter(**of)
+    return list(events.select_related("pgh_context").order_by("-pgh_id")[:SHOWN])
+
+
+def _rows(events: list[Any], people: dict[Any, str], told: Callable[[Any], str]) -> list[tuple[object, ...]]:
+    return [(event.pgh_created_at, people.get(actor_of(event), NOT_RECORDED), told(event)) for event in events]

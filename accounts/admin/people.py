@@ -13,6 +13,7 @@ from django_countries import countries
 
 from accounts.admin.decisions import DecidingAdmin, Decision, ReasonForm
 from accounts.admin.exporting import Export, ExportingAdmin
+from accounts.admin.history import history
 from accounts.admin.lists import SelectFilter, period
 from accounts.admin.marks import country, state
 from accounts.admin.pages import ReadOnlyAdmin, Table, shown_below
@@ -162,6 +163,9 @@ def ways_in(user: Any) -> Table:
         for factor in user.authenticator_set.defer("data").order_by("pk")[:20]
     ]
     return Table("Ways in", ("What", "Identity", "Since", "Last used"), [*accounts, *factors], empty="Password alone.")
+
+
+shown_below(User, permission="accounts.view_user")(history)
 
 
 @admin.register(LogEntry)

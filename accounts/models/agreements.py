@@ -13,6 +13,7 @@ from django.utils import timezone
 from accounts.models.evidence import never_emptied, tracked
 
 
+@tracked()
 class Agreement(models.Model):
     slug = models.SlugField(unique=True)
     title = models.CharField(max_length=200)

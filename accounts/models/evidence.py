@@ -10,13 +10,16 @@ that say whose a row is: `never_changes = ("grant", "release")`. The application
 not remove the row.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import pghistory
 import pghistory.models
 import pgtrigger
 from django.db import models
+
+# The label of an event that says how a row was before the next one.
+BEFORE = "before"
 
 Model = TypeVar("Model", bound=type[models.Model])
 
@@ -57,13 +60,32 @@ def never_emptied() -> pgtrigger.Trigger:
     )
 
 
-def tracked(*personal: str) -> Callable[[Model], Model]:
-    """A class decorator: every change of a row becomes an event, and events are evidence. Only the columns that are
-    named may be emptied in it, which the application does through functions of the owner (the migrations named
-    forgetting)."""
+def tracked(*personal: str, but: Sequence[str] = ()) -> Callable[[Model], Model]:
+    """A class decorator: every change of a row becomes an event, and events are evidence. `but` names columns that are
+    not kept in it.
+
+    Only the columns that are named first may be emptied in events, which the application does through functions of the
+    owner (the migrations named forgetting). Rows with such columns are never removed; of others the removal is an event
+    as well, with what they last held."""
     names = ", ".join(f"'{name}'" for name in personal)
     forgotten = f"public.forgets_only(to_jsonb(OLD), to_jsonb(NEW), ARRAY[{names}])" if personal else ""
+    trackers = [pghistory.InsertEvent(), pghistory.UpdateEvent(), *([] if personal else [pghistory.DeleteEvent()])]
     decorate: Callable[[Model], Model] = pghistory.track(
-        meta={"triggers": [never_changed(but=forgotten), never_emptied()]}
+        *trackers,
+        exclude=list(but) or None,
+        meta={"triggers": [never_changed(but=forgotten), never_emptied()]},
+    )
+    return decorate
+
+
+def tracked_alone(*names: str, event: str) -> Callable[[Model], Model]:
+    """A class decorator: every change of these columns becomes two events, how they were before and how they are. No
+    event says that a row was made, so that most rows have none."""
+    decorate: Callable[[Model], Model] = pghistory.track(
+        pghistory.UpdateEvent(BEFORE, row=pghistory.Old),
+        pghistory.UpdateEvent(),
+        fields=list(names),
+        model_name=event,
+        meta={"triggers": [never_changed(), never_emptied()]},
     )
     return decorate

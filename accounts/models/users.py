@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permission, PermissionsMixin
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
@@ -37,6 +37,14 @@ class UserManager(BaseUserManager["User"]):
 class UserQuerySet(models.QuerySet["User"]):
     def active(self) -> Self:
         return self.filter(is_active=True)
+
+    def permitted(self, permission: str) -> Self:
+        """Maintainers who may do this, such as "datasets.change_release": by themselves, as members of a group, or
+        because they may do everything. Each once."""
+        app_label, _dot, codename = permission.partition(".")
+        given = Permission.objects.filter(content_type__app_label=app_label, codename=codename)
+        may = Q(is_superuser=True) | Q(user_permissions__in=given) | Q(groups__permissions__in=given)
+        return self.filter(pk__in=self.active().filter(may, is_staff=True).values("pk"))
 
     def matching(self, text: str) -> Self:
         """Whose address, name or institution has words that begin with each word of the text."""

@@ -8,13 +8,15 @@ from allauth.socialaccount.models import SocialAccount
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Q
+from django.db.models import Model, Q, QuerySet
+from pghistory.core import event_models
 
-from accounts.models import Deletion, OutgoingMail, User
+from accounts.models import Account, Deletion, GroupMember, OutgoingMail, User
 
 Part = dict[str, Any]
 # What a mail's row holds of its code.
 NOT_SAID = {"nonce", "used_by", "wrong"}
+STANDING = ("is_active", "is_staff", "is_superuser")
 
 
 def account_of(user: User) -> Part:
@@ -35,6 +37,8 @@ def account_of(user: User) -> Part:
         "deletion": Deletion.objects.filter(user=user).values("created_at", "written_at", "state", "why").first(),
         "groups": [group.name for group in user.groups.all()],
         "permissions": own_permissions(user),
+        "account_was": list(_events(Account, pgh_obj=user.pk).values("pgh_created_at", *STANDING)),
+        "groups_were": list(_events(GroupMember, user=user.pk).values("pgh_created_at", "pgh_label", "group_id")),
         "addresses": list(EmailAddress.objects.filter(user=user).values("email", "verified", "primary")),
         "second_factors": [factor_of(factor) for factor in Authenticator.objects.filter(user=user).order_by("pk")],
         "providers": list(
@@ -43,6 +47,11 @@ def account_of(user: User) -> Part:
         "changed_by_maintainers": changes(object_id=str(user.pk), content_type=ContentType.objects.get_for_model(User)),
         "changed_as_maintainer": changes(user=user),
     }
+
+
+def _events(model: type[Model], **of: int) -> QuerySet:
+    [events] = event_models(tracks_model=model)
+    return events._default_manager.filter(**of).order_by("pgh_id")
 
 
 def own_permissions(user: User) -> list[str]:

@@ -153,6 +153,13 @@ RULES = [
         "downloads belong",
     ),
     Rule(
+        models=("accounts.AccountEvent", "accounts.GroupMemberEvent"),
+        what="Whether the account was disabled or enabled, or became a maintainer's, and when",
+        why="To say who decided it",
+        seen_by=YOU_AND_US,
+        how_long="As long as the site, and nobody can alter it. Without the account, a row without a name",
+    ),
+    Rule(
         models=("accounts.User", "mfa.Authenticator"),
         what="Password and second factors",
         why="To sign you in",
@@ -239,8 +246,9 @@ RULES = [
         models=(
             *("accounts.Agreement", "accounts.AgreementVersion", "accounts.AgreementVersionEvent", "auth.Group"),
             *("auth.Group_permissions", "auth.Permission", "contenttypes.ContentType", "socialaccount.SocialApp"),
+            *("accounts.AgreementEvent", "accounts.MaintainerGroupEvent", "accounts.GroupRightEvent"),
         ),
-        what="Agreements, and what kinds of maintainers there are",
+        what="Agreements, what kinds of maintainers there are, and what was changed in them",
         why="The site needs them; nothing in them is about you",
         seen_by=EVERYBODY,
         how_long="As long as the site",

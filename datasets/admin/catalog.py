@@ -12,9 +12,9 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from accounts.admin.decisions import DecidingAdmin, Decision
-from accounts.admin.history import history
+from accounts.admin.history import TrackedAdmin, history
 from accounts.admin.marks import hash_groups, link_to, short, state, yes
-from accounts.admin.pages import HouseAdmin, ReadOnlyAdmin, Table, shown_below
+from accounts.admin.pages import ReadOnlyAdmin, Table, shown_below
 from accounts.models.search import word_query
 from datasets.admin.previews import RenderingAdmin
 from datasets.admin.releases import MADE, address_of, is_open
@@ -27,7 +27,7 @@ from datasets.templatetags.house import bytes_exact, size
 
 
 @admin.register(Dataset)
-class DatasetAdmin(HouseAdmin):
+class DatasetAdmin(TrackedAdmin):
     list_display = ["name", "slug", "anatomy", "agreement", "access_policy", "access_days", "listed", "position"]
     list_select_related = ["agreement"]
     list_filter = ["is_listed", "access_policy"]
@@ -74,6 +74,7 @@ def releases(dataset: Any) -> Table:
 
 
 shown_below(Dataset, permission="datasets.view_dataset")(history)
+shown_below(Archive, permission="datasets.view_archive")(history)
 
 
 def is_made(archive: Archive) -> bool:
@@ -119,7 +120,7 @@ class ArchiveForm(forms.ModelForm):
 
 
 @admin.register(Archive)
-class ArchiveAdmin(RenderingAdmin, DecidingAdmin):
+class ArchiveAdmin(RenderingAdmin, TrackedAdmin, DecidingAdmin):
     form = ArchiveForm
     decisions = [READ_AGAIN, LEAVE_OUT]
     list_display = ["name", "release", "split", "coils", "sized", "how_far", "why"]

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from accounts.admin.decisions import DecidingAdmin, Decision
-from accounts.admin.history import history
+from accounts.admin.history import TrackedAdmin, history
 from accounts.admin.marks import link_to, state
 from accounts.admin.pages import Table, shown_below
 from accounts.tasks import sweep
@@ -49,7 +49,7 @@ class ErratumForm(forms.ModelForm):
 
 
 @admin.register(Erratum)
-class ErratumAdmin(DecidingAdmin):
+class ErratumAdmin(TrackedAdmin, DecidingAdmin):
     form = ErratumForm
     list_display = ["__str__", "how_far", "created_at", "published_at"]
     list_select_related = ["release__dataset"]

@@ -1,6 +1,7 @@
-"""From a folder of the bucket to a release that can be published: the list with its ticks, how far the reading is, and
-what publishing will do."""
+"""From a folder of the bucket to a release that can be checked: the list with its ticks, and how far the reading is."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin, messages
@@ -15,15 +16,18 @@ from django.utils import timezone
 from accounts.admin.pages import HouseAdmin
 from accounts.admin.work import WorkAdmin
 from accounts.tasks import hint
+from datasets.admin.choosing import LONGEST_COILS, Choice, choices_of
 from datasets.exceptions import ListChanged, MoveNotAllowed, PartDown, SourceRefused
-from datasets.models import Ingest, Release
-from datasets.services.releases import Proposal, check, dry_run, progress_of, propose, register
+from datasets.models import Archive, Ingest, Release
+from datasets.services.releases import Proposal, check, progress_of, propose, register
 from datasets.services.releases.sources import source_of
 from datasets.tasks import ingest_archives
 
 # Rows that can be ticked one by one; a form has no more fields than the site takes.
 TICKED = 500
 EVERY = 10
+# Sentences about what cannot be kept that are said at once.
+TOLD = 5
 REFUSED = (SourceRefused, ListChanged, MoveNotAllowed)
 CHANGED = "The bucket's list has changed since you looked at it. Here is the new one."
 
@@ -35,8 +39,10 @@ def address_of(page: str, release: Release) -> str:
 class ImportPages(HouseAdmin):
     """Pages of one release, besides its own."""
 
+    def pages(self) -> dict[str, Callable[..., HttpResponse]]:
+        return {"import": self.import_page, "progress": self.progress_page}
+
     def get_urls(self) -> list[URLPattern]:
-        pages = {"import": self.import_page, "progress": self.progress_page, "dry_run": self.dry_run_page}
         return [
             *(
                 path(
@@ -44,7 +50,7 @@ class ImportPages(HouseAdmin):
                     self.admin_site.admin_view(page),
                     name=f"datasets_release_{name}",
                 )
-                for name, page in pages.items()
+                for name, page in self.pages().items()
             ),
             *super().get_urls(),
         ]
@@ -72,12 +78,14 @@ class ImportPages(HouseAdmin):
     @csrf_protect_m
     def import_page(self, request: HttpRequest, pk: int) -> HttpResponse:
         release = self.release_of(request, pk, "datasets.change_release")
-        source = (request.POST.get("from") or request.GET.get("from") or "").strip()
-        proposal, error = None, ""
+        sent = request.POST if request.method == "POST" else None
+        source = ((sent or request.GET).get("from") or "").strip()
+        proposal, choices, error = None, [], ""
         if source:
             try:
-                proposal = propose(release.dataset, source)
-                if request.method == "POST" and self._register(request, release, proposal):
+                proposal = propose(release.dataset, source, release)
+                choices = choices_of(proposal.rows[:TICKED], sent)
+                if sent is not None and self._register(request, release, proposal, choices):
                     return HttpResponseRedirect(_next(request, release))
             except REFUSED as refusal:
                 error = str(refusal)
@@ -90,21 +98,30 @@ class ImportPages(HouseAdmin):
             title=f"Import {release}",
             source=source or source_of(f"{release.dataset.slug}/{release.version}/"),
             proposal=proposal,
-            shown=proposal.rows[:TICKED] if proposal else [],
+            choices=choices,
+            splits=Archive.Split.choices,
+            longest_coils=LONGEST_COILS,
             rest=len([row for row in proposal.rows[TICKED:] if row.is_usable]) if proposal else 0,
             error=error,
         )
 
-    def _register(self, request: HttpRequest, release: Release, proposal: Proposal) -> bool:
-        """What was ticked; False when the list is not the one that was looked at."""
+    def _register(self, request: HttpRequest, release: Release, proposal: Proposal, choices: list[Choice]) -> bool:
+        """What was ticked, with the words that were written; False when the list is not the one that was looked at, or
+        something cannot be kept."""
         if request.POST.get("fingerprint") != proposal.fingerprint:
             self.message_user(request, CHANGED, messages.WARNING)
             return False
+        wrong = [choice.error for choice in choices if choice.error]
+        if wrong:
+            for sentence in wrong[:TOLD]:
+                self.message_user(request, sentence, messages.ERROR)
+            return False
+        rows = [choice.row for choice in choices] + list(proposal.rows[TICKED:])
         keys = request.POST.getlist("take")
         if request.POST.get("rest"):
             keys += [row.key for row in proposal.rows[TICKED:] if row.is_usable]
         by: Any = request.user
-        number = register(release, proposal, keys, by=by)
+        number = register(release, replace(proposal, rows=rows), keys, by=by)
         self.message_user(request, f"{len(keys):,} archives, {number:,} of them new or changed.", messages.SUCCESS)
         self.log_change(request, release, f"{len(keys):,} archives imported from {proposal.source}")
         if "later" not in request.POST:
@@ -132,19 +149,6 @@ class ImportPages(HouseAdmin):
             now=timezone.now(),
             every=EVERY if "every" in request.GET and not progress.is_over else None,
             every_seconds=EVERY,
-        )
-
-    # Dry run -----------------------------------------------------------------------------------------------------
-
-    def dry_run_page(self, request: HttpRequest, pk: int) -> HttpResponse:
-        release = self.release_of(request, pk, "datasets.view_release")
-        told, error = None, ""
-        try:
-            told = dry_run(release)
-        except PartDown as refusal:
-            error = f"The bucket could not be asked, so nobody can say what publishing would do. It says: {refusal}"
-        return self.page(
-            request, "dry_run", release, title=f"Dry run: what publishing {release} would do", told=told, error=error
         )
 
 

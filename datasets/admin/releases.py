@@ -11,15 +11,17 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from accounts.admin.decisions import DecidingAdmin, Decision, ReasonForm
-from accounts.admin.history import history
+from accounts.admin.history import TrackedAdmin, history
 from accounts.admin.marks import link_to, short, state
 from accounts.admin.pages import Table, shown_below
 from accounts.admin.widgets import DateTimeInput
 from accounts.tasks import sweep
-from datasets.admin.imports import ImportPages, address_of
+from datasets.admin.dry_runs import DryRunPages
+from datasets.admin.imports import address_of
 from datasets.admin.previews import RenderingAdmin
 from datasets.exceptions import MoveNotAllowed, PartDown
 from datasets.models import Archive, Release, Volume
+from datasets.services.fixity import look_again
 from datasets.services.releases import (
     check,
     publish_release,
@@ -29,7 +31,7 @@ from datasets.services.releases import (
     unschedule_release,
     withdraw_release,
 )
-from datasets.tasks import ingest_archives
+from datasets.tasks import check_fixity, ingest_archives
 from datasets.templatetags.house import size
 
 __all__ = ["MADE", "OPEN", "address_of", "is_open"]
@@ -144,16 +146,27 @@ UNDO = decision(
     is_open=lambda release: release.status == Status.WITHDRAWN,
 )
 
+LOOK_AGAIN = decision(
+    name="look-again",
+    title="Ask the bucket now",
+    consequence="Every key of it is asked for, a few hundred every ten seconds, as it is done by itself from time to "
+    "time. What is not as it was published is listed under Drifts, and mailed once.",
+    service=look_again,
+    then=check_fixity,
+    done="{row} is being looked at.",
+    is_open=lambda release: release.status in SHOWN,
+)
+
 
 @admin.register(Release)
-class ReleaseAdmin(ImportPages, RenderingAdmin, DecidingAdmin):
+class ReleaseAdmin(DryRunPages, RenderingAdmin, TrackedAdmin, DecidingAdmin):
     list_display = ["__str__", "how_far", "created_at", "published_at", "withdrawn_at", "summary"]
     list_select_related = ["dataset"]
     list_filter = ["status", "dataset"]
     search_fields = ["version", "dataset__name"]
     search_help_text = "The beginning of the version, or any part of the dataset's name"
     autocomplete_fields = ["dataset"]
-    decisions = [CHECK, PUBLISH, SCHEDULE, UNSCHEDULE, REOPEN, WITHDRAW, UNDO]
+    decisions = [CHECK, PUBLISH, SCHEDULE, UNSCHEDULE, REOPEN, WITHDRAW, UNDO, LOOK_AGAIN]
     written = ("dataset", "version", "summary", "notes")
     readonly_fields = ["how_far", "reason", "created_at", "publish_at", "published_at", "withdrawn_at"]
 

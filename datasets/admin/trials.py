@@ -6,20 +6,18 @@ from typing import Any, cast
 from csp.decorators import csp_replace
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import csrf_protect_m
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.admin.decisions import told_before
+from accounts.admin.exporting import csv_of
 from accounts.admin.pages import HouseAdmin
 from accounts.models import User
 from accounts.services.exports import export_people
@@ -121,18 +119,14 @@ class TryingAdmin(HouseAdmin):
         if request.method != "POST":
             return HttpResponseRedirect(reverse("admin:datasets_notice_try_notice", args=[kind, pk]))
         people = people_told(notice)
-        LogEntry.objects.create(
-            user_id=cast(int, request.user.pk),
-            content_type=ContentType.objects.get_for_model(User),
-            object_repr=f"CSV of {counted(people.count())}",
-            action_flag=CHANGE,
-            change_message=f"Exported: who would be told of {notice.get_kind_display()}, {notice.release}.",
+        return csv_of(
+            User,
+            export_people(people),
+            request=request,
+            name=f"{notice.kind}-{pk}",
+            what=counted(people.count()),
+            why=f"Exported: who would be told of {notice.get_kind_display()}, {notice.release}.",
         )
-        response = StreamingHttpResponse(export_people(people), content_type="text/csv; charset=utf-8")
-        name = f"{notice.kind}-{pk}-{timezone.now():%Y-%m-%d}.csv"
-        response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-        response.headers["Cache-Control"] = "no-store"
-        return response
 
 
 def notice_to_try(request: HttpRequest, kind: str, pk: int) -> Notice:

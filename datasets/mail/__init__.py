@@ -1,5 +1,5 @@
 """What the mails of this package say, made when they are sent."""
 
-from datasets.mail import access, notices
+from datasets.mail import access, fixity, notices
 
-__all__ = ["access", "notices"]
+__all__ = ["access", "fixity", "notices"]

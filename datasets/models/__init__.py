@@ -5,6 +5,7 @@ from datasets.models.anchors import EvidenceAnchor
 from datasets.models.catalog import Archive, CatalogueEdition, Dataset, Release, Volume
 from datasets.models.downloads import DailyUsage, DownloadLink, DownloadRecord
 from datasets.models.errata import Erratum
+from datasets.models.fixity import Drift, FixityCheck
 from datasets.models.ingests import Ingest
 from datasets.models.notices import Notice
 from datasets.models.previews import Preview
@@ -18,8 +19,10 @@ __all__ = [
     "Dataset",
     "DownloadLink",
     "DownloadRecord",
+    "Drift",
     "Erratum",
     "EvidenceAnchor",
+    "FixityCheck",
     "Ingest",
     "Notice",
     "Preview",

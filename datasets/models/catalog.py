@@ -172,6 +172,7 @@ class ArchiveQuerySet(models.QuerySet["Archive"]):
         return self.annotate(volume_count=Count("volumes"))
 
 
+@tracked(but=["part_hashes"])
 class Archive(models.Model):
     """One downloadable object. Sizes are bytes; what is not known yet is None."""
 

@@ -40,6 +40,8 @@ CURATORS = {
         "volume": ["view"],
         "preview": ["view", "change"],
         "ingest": ["view", "change"],
+        "fixitycheck": ["view", "change"],
+        "drift": ["view"],
         "erratum": ["view", "add", "change", "delete"],
         "notice": ["view"],
     },
@@ -47,6 +49,7 @@ CURATORS = {
 # What is added to the group of a site that was there before there were previews, and before there were errata.
 PREVIEWS = {"datasets": {"preview": CURATORS["datasets"]["preview"]}}
 INGESTS = {"datasets": {"ingest": CURATORS["datasets"]["ingest"]}}
+FIXITY = {"datasets": {name: CURATORS["datasets"][name] for name in ("fixitycheck", "drift")}}
 ERRATA = {"datasets": {"erratum": CURATORS["datasets"]["erratum"]}}
 
 
@@ -70,6 +73,11 @@ def permit_previews() -> None:
 def permit_ingests() -> None:
     """The same of reading archives."""
     _permit_curators(INGESTS)
+
+
+def permit_fixity() -> None:
+    """The same of what the bucket has of published releases."""
+    _permit_curators(FIXITY)
 
 
 def permit_errata() -> None:

@@ -100,8 +100,8 @@ RULES = [
     Rule(
         models=(
             *("datasets.Dataset", "datasets.DatasetEvent", "datasets.Release", "datasets.ReleaseEvent"),
-            *("datasets.Archive", "datasets.Ingest", "datasets.Volume", "datasets.Preview"),
-            "datasets.CatalogueEdition",
+            *("datasets.Archive", "datasets.ArchiveEvent", "datasets.Ingest", "datasets.Volume", "datasets.Preview"),
+            *("datasets.CatalogueEdition", "datasets.FixityCheck", "datasets.Drift"),
             *("datasets.Erratum", "datasets.ErratumEvent", "datasets.Erratum_archives"),
         ),
         what="The catalogue, and what was changed in it",

@@ -9,7 +9,6 @@ generate_presigned_url for the same moment, without the client's events, rule se
 """
 
 import base64
-import hmac
 import logging
 import re
 from collections.abc import Iterator
@@ -17,14 +16,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from hashlib import sha256
-from http.client import HTTPMessage
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import boto3
-from boto3.exceptions import S3UploadFailedError
 from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
@@ -32,8 +29,10 @@ from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from datasets.exceptions import BucketDown, ObjectChanged, ObjectMissing, ObjectRefused
+from datasets.exceptions import BucketDown, ObjectRefused
+from datasets.storage.errors import Denied, RangeMissing, named_errors
 from datasets.storage.ranges import Answer, RangeFile
+from datasets.storage.signing import QuerySigner
 from datasets.storage.streams import StreamFile
 
 if TYPE_CHECKING:
@@ -49,14 +48,6 @@ NOBODY = ReadOnlyCredentials("", "", None)
 # What RFC 3986 leaves as it is; boto3 keeps the same set, and "/" in keys.
 UNRESERVED = "-._~"
 _making = Lock()
-NOT_FOUND = {"404", "NoSuchKey", "NotFound", "NoSuchVersion"}
-CHANGED = {"412", "PreconditionFailed"}
-NO_SUCH_RANGE = {"416", "InvalidRange"}
-# Also of an object that is not there, to whoever may not list: which of both, S3 does not tell.
-REFUSED = {"403", "AccessDenied"}
-# What is refused of one object, also where it must be fetched from elsewhere first. The answer to a HEAD has no word for
-# it; another answer without one is not the bucket's.
-DENIED = {("GetObject", "AccessDenied"), ("GetObject", "InvalidObjectState"), ("HeadObject", "403")}
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -75,54 +66,6 @@ class Listed(NamedTuple):
     size: int
     etag: str
     written_at: datetime
-
-
-class RangeMissing(BucketDown):
-    """The object ends before the bytes that were asked for."""
-
-
-class Denied(BucketDown):
-    """We may not do this: with one object, or with the whole bucket."""
-
-
-class QuerySigner(S3SigV4QueryAuth):
-    """botocore's presigner for a given moment, with what does not change kept: the day's key and the host's header."""
-
-    def __init__(
-        self,
-        credentials: ReadOnlyCredentials,
-        *,
-        region: str,
-        moment: datetime,
-        lifetime: int,
-        host: HTTPMessage,
-    ) -> None:
-        super().__init__(credentials, "s3", region, expires=lifetime)
-        self.region = region
-        self.moment = moment
-        self.host = host
-
-    def headers_to_sign(self, request: AWSRequest) -> HTTPMessage:
-        return self.host
-
-    def add_auth(self, request: AWSRequest) -> None:
-        request.context["timestamp"] = self.moment.strftime("%Y%m%dT%H%M%SZ")
-        self._modify_request_before_signing(request)  # type: ignore[attr-defined]
-        text = self.string_to_sign(request, self.canonical_request(request))
-        self._inject_signature_to_request(request, self.signature(text, request))  # type: ignore[attr-defined]
-
-    def signature(self, string_to_sign: str, request: AWSRequest) -> str:
-        key = signing_key(self.credentials.secret_key, request.context["timestamp"][:8], self.region)
-        return hmac.new(key, string_to_sign.encode(), sha256).hexdigest()
-
-
-@lru_cache(maxsize=4)
-def signing_key(secret_key: str, day: str, region: str) -> bytes:
-    """SigV4's key of one day, region and service."""
-    key = f"AWS4{secret_key}".encode()
-    for part in (day, region, "s3", "aws4_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    return key
 
 
 class Bucket:
@@ -242,7 +185,7 @@ class Bucket:
             if not self.reachable():
                 raise
             raise ObjectRefused(
-                f"The bucket does not let this site read the object {key}: there is none, or the site has no right to it."
+                f"The bucket does not let this site read the object {key}: it is missing, or the site has no right to it."
             ) from error
 
     def _range(self, key: str, start: int, stop: int, *, etag: str, version_id: str) -> Answer:
@@ -337,28 +280,6 @@ class Bucket:
             log.warning("the bucket does not answer: %s", error)
             return False
         return True
-
-
-@contextmanager
-def named_errors(key: str = "") -> Iterator[None]:
-    """Turn what boto3 raises into what the domain knows."""
-    try:
-        yield
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code")
-        if key and code in NOT_FOUND:
-            raise ObjectMissing(f"The bucket has no object {key}.") from error
-        if code in CHANGED:
-            raise ObjectChanged(f"The object {key} is another one than it was.") from error
-        if code in NO_SUCH_RANGE:
-            raise RangeMissing(str(error)) from error
-        if code in REFUSED or (error.operation_name, code) in DENIED:
-            what = f"Either there is no object {key}, or the" if key else "The"
-            denied = Denied if (error.operation_name, code) in DENIED else BucketDown
-            raise denied(f"The bucket refuses this. {what} site has no right to it (docs/operating.md).") from error
-        raise BucketDown(str(error)) from error
-    except (BotoCoreError, S3UploadFailedError) as error:
-        raise BucketDown(str(error)) from error
 
 
 def disposition(filename: str) -> str:

@@ -5,7 +5,6 @@ import re
 
 from django.db import InterfaceError, InternalError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
 from django.utils.http import quote_etag
 from django.views.decorators.csrf import csrf_exempt
 
@@ -35,7 +34,7 @@ from datasets.services.downloads.delivery import (
     refused_by_standby,
     require_status,
 )
-from datasets.services.downloads.lists import LISTS, as_text, commands_for, listing_of, size_text
+from datasets.services.downloads.lists import LISTS, as_page, as_text, listing_of
 from datasets.services.downloads.places import country_of
 
 log = logging.getLogger(__name__)
@@ -148,15 +147,7 @@ def show_listing(request: HttpRequest, token: str) -> HttpResponse:
     """For people: a small page in a browser, plain text at a terminal."""
     listing = listing_of(open_link(token), chosen(request))
     if "text/html" in request.META.get("HTTP_ACCEPT", ""):
-        context = {
-            "listing": listing,
-            "files": [(file, size_text(file.size)) for file in listing.files],
-            "total": size_text(listing.total_size),
-            "commands": commands_for(listing),
-        }
-        # Nothing in this template asks who is signed in, for no cookie is read here.
-        text = render_to_string("get/listing.html", context, request)
-        response = HttpResponse(text, content_type="text/html; charset=utf-8")
+        response = HttpResponse(as_page(listing, request), content_type="text/html; charset=utf-8")
     else:
         response = HttpResponse(as_text(listing), content_type="text/plain; charset=utf-8")
     response.headers["Vary"] = "Accept"

@@ -155,6 +155,8 @@ EVIDENCE_BUCKET_NAME = env.str("EVIDENCE_BUCKET_NAME", default="")
 PREVIEW_BUCKET_NAME = env.str("PREVIEW_BUCKET_NAME", default="")
 # As long as somebody may dispute a signature.
 EVIDENCE_RETENTION_DAYS = 3_653
+# At least once in so many days the bucket is asked whether it still has each object of what was published.
+FIXITY_DAYS = env.int("FIXITY_DAYS", default=7)
 # How long a presigned URL may live, in seconds. An hour lets an aria2 connection take over another's range.
 SIGNED_LIFETIME = env.int("SIGNED_LIFETIME", default=3600)
 

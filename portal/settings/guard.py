@@ -37,6 +37,8 @@ def problems(settings: Mapping[str, Any]) -> Iterator[str]:
         yield "SIGNED_LIFETIME must be between 60 and 604800 seconds: SigV4 URLs live 7 days at most."
     if settings["ADDRESS_DAYS"] < LEAST_ADDRESS_DAYS:
         yield "ADDRESS_DAYS must be at least 30: the database blanks no network address sooner."
+    if settings["FIXITY_DAYS"] < 1:
+        yield "FIXITY_DAYS must be at least 1: else the bucket is asked for every key without end."
     yield from (f"{name} is missing." for name in NAMED_PARTS if not os.environ.get(name))
     yield from bucket_problems(settings)
     yield from link_key_problems(settings["LINK_KEYS"], secret)

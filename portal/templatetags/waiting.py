@@ -18,7 +18,7 @@ from accounts.admin.pages import Table
 from accounts.models import OutgoingMail
 from accounts.models.work import Work
 from accounts.services.work import LATE
-from datasets.models import AccessGrant, AccessRequest
+from datasets.models import AccessGrant, AccessRequest, Drift
 from portal.work import seen_by
 
 register = template.Library()
@@ -48,6 +48,8 @@ def waiting(user: Any) -> dict[str, Any]:
         parts.append(_grants())
     if user.has_perm("accounts.view_outgoingmail"):
         parts.append(_mails())
+    if user.has_perm("datasets.view_drift"):
+        parts.append((_drifts(), []))
     kinds = seen_by(user)
     parts.append(([figure for kind in kinds if kind is not OutgoingMail for figure in _bad_work(kind)], []))
     figures = [figure for part, _tables in parts for figure in part]
@@ -139,6 +141,14 @@ def _mails() -> tuple[list[Figure], list[Table]]:
     failed_ones = f"{address}?state__exact=failed"
     table = Table("Mails that failed", ("Mail", "To", "Made (UTC)", "Why"), rows, all_of_them=failed_ones)
     return figures, [table] if rows else []
+
+
+def _drifts() -> list[Figure]:
+    """A line for archives that are not as they were published; nothing while all are."""
+    lasting = Drift.objects.lasting()
+    address = f"{reverse('admin:datasets_drift_changelist')}?standing=lasts"
+    says = "archive is not as it was published", "archives are not as they were published"
+    return [_figure(lasting, *says, address, is_bad=True)] if lasting.exists() else []
 
 
 def _bad_work(kind: type[Work]) -> list[Figure]:

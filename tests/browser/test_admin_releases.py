@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
@@ -13,7 +14,7 @@ from tests import imports
 from tests.access import granted, offered
 from tests.axe import hindrances
 from tests.browser.test_admin import enter
-from tests.factories import ArchiveFactory, IngestFactory, UserFactory
+from tests.factories import ArchiveFactory, DriftFactory, FixityCheckFactory, IngestFactory, UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -98,4 +99,21 @@ def test_nothing_hinders_anybody_on_the_page_of_the_dry_run(
     release = imports.read_into(imports.draft(dataset, notes=""), "knee_train.tar", "knee_val.tar")
     page.goto(f"{live_server.url}/admin/datasets/release/{release.pk}/dry-run/")
     expect(page.get_by_text("Its notes are not written.")).to_be_visible()
+    for name in ("SHA256SUMS", "download.sh", "manifest.json"):
+        page.locator("summary", has_text=name).click()
+    expect(page.get_by_label("SHA256SUMS")).to_contain_text("knee_train.tar")
     harmless(page, complaints)
+
+
+def test_nothing_hinders_anybody_on_the_pages_of_fixity_and_history(
+    page: Page, live_server: LiveServer, complaints: list[str]
+) -> None:
+    drift = DriftFactory()
+    release = drift.archive.release
+    FixityCheckFactory(release=release, state="done", finished_at=timezone.now(), checked=1, drifted=1)
+    page.goto(f"{live_server.url}/admin/datasets/drift/")
+    expect(page.get_by_text("every one was asked for since")).to_be_visible()
+    harmless(page, complaints)
+    for path in (f"drift/{drift.pk}/change/", f"release/{release.pk}/history/", "release/removed/", "fixitycheck/"):
+        page.goto(f"{live_server.url}/admin/datasets/{path}")
+        harmless(page, complaints)

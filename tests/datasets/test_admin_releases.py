@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
@@ -11,12 +12,21 @@ from django.utils import timezone
 from datasets.admin import imports as pages
 from datasets.exceptions import BucketDown
 from datasets.models import Archive, Ingest, Release
+from datasets.services.downloads import token_of
 from datasets.services.maintainers import create_maintainer_groups
-from datasets.services.releases import ingest_due_archives, ingesting, propose
+from datasets.services.releases import clients, ingest_due_archives, ingesting, propose, publish_release
+from datasets.services.releases.clients import NOBODYS
 from datasets.storage import Bucket, bucket
 from tests import imports
 from tests.access import granted, offered
-from tests.factories import ArchiveFactory, IngestFactory, ReleaseFactory, StaffFactory, UserFactory
+from tests.factories import (
+    ArchiveFactory,
+    DownloadLinkFactory,
+    IngestFactory,
+    ReleaseFactory,
+    StaffFactory,
+    UserFactory,
+)
 from tests.maintainers import let_in, maintainer, with_second_factor
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -101,6 +111,54 @@ class TestImport:
         ticked(client, release, "knee_train.tar", later="yes")
         release.refresh_from_db()
         assert (release.status, release.archives.count(), hinted) == ("draft", 1, [])
+
+    def test_split_and_coils_are_corrected_before_and_after(self, client: Client) -> None:
+        maintainer(client)
+        release = imports.draft()
+        imports.upload("knee_train.tar")
+        imports.upload("odd_name.tar")
+        page = listed(client, release, imports.place())
+        assert "its name does not say which split it is" in page
+        odd = f"{imports.FOLDER}odd_name.tar"
+        words = {f"split:{odd}": "validation", f"coils:{odd}": " 4  to 20"}
+        ticked(client, release, "knee_train.tar", "odd_name.tar", later="yes", **words)
+        assert list(release.archives.order_by("name").values_list("split", "coils")) == [
+            ("train", ""),
+            ("validation", "4 to 20"),
+        ]
+        # What was written is what the list shows again, and what is written then counts.
+        assert '<option value="validation" selected>' in listed(client, release, imports.place())
+        ticked(client, release, "odd_name.tar", later="yes", **words | {f"split:{odd}": "test"})
+        assert release.archives.get(name="odd_name.tar").split == "test"
+        # And on the archive's own page, which leaves what was read as it is.
+        archive = release.archives.get(name="knee_train.tar")
+        names = ("release_id", "name", "key", "version_id", "etag", "size", "sha256")
+        told = {name.removesuffix("_id") if name == "release_id" else name: getattr(archive, name) for name in names}
+        client.post(f"/admin/datasets/archive/{archive.pk}/change/", {**told, "split": "sample", "coils": "15"})
+        archive.refresh_from_db()
+        assert (archive.split, archive.coils) == ("sample", "15")
+
+    @pytest.mark.parametrize(
+        ("field", "value", "said"),
+        [
+            ("split", "elsewhere", "this is no split"),
+            ("split", "\0", "this is no split"),
+            ("coils", "x" * 21, "write the coils in 20 characters"),
+            ("coils", "4\0", "write the coils in 20 characters"),
+        ],
+    )
+    def test_words_that_cannot_be_kept_lose_nothing(self, field: str, value: str, said: str, client: Client) -> None:
+        maintainer(client)
+        release = imports.draft()
+        imports.upload("knee_train.tar")
+        imports.upload("knee_val.tar")
+        words = {f"{field}:{imports.FOLDER}knee_val.tar": value, f"coils:{imports.FOLDER}knee_train.tar": "15 here"}
+        page = ticked(client, release, "knee_val.tar", **words)
+        assert said in page
+        assert 'value="15 here"' in page
+        assert f'aria-label="Take {imports.FOLDER}knee_val.tar" checked' in page
+        assert f'aria-label="Take {imports.FOLDER}knee_train.tar">' in page
+        assert not release.archives.exists()
 
     def test_a_list_that_changed_meanwhile_is_shown_again(self, client: Client) -> None:
         maintainer(client)
@@ -222,6 +280,70 @@ class TestDryRun:
         assert "1 person with access" in page
         assert f"{release.archives.get().sha256}  knee_train.tar" in page
         assert "Publish …" in page
+        assert "Who they are, as CSV" in page
+
+    @pytest.mark.parametrize(
+        "name", ["SHA256SUMS", "download.sh", "aria2.txt", "curl.txt", "wget.txt", "manifest.json", "commands.txt"]
+    )
+    def test_what_clients_will_see_is_what_they_see_afterwards(self, name: str, client: Client) -> None:
+        """But for the link in it: by the same code, then through a real link."""
+        user = maintainer(client)
+        dataset = offered()
+        grant = granted(UserFactory(), dataset)
+        release = imports.read_into(imports.draft(dataset), "knee_train.tar", "knee_val.tar")
+        before = client.get(path(release, "dry-run") + name)
+        assert before.headers["Content-Type"] == "text/plain; charset=utf-8"
+        assert "no-store" in before.headers["Cache-Control"]
+        publish_release(release, by=user)
+        link = DownloadLinkFactory(grant=grant, release=release)
+        after = Client().get(f"/get/{token_of(link)}/{name}")
+        assert after.status_code == 200
+        assert before.content.decode().replace(NOBODYS, token_of(link)) == after.content.decode()
+
+    def test_the_page_and_the_text_of_a_link_too(self, client: Client) -> None:
+        maintainer(client)
+        release = imports.read("knee_train.tar")
+        page = client.get(path(release, "dry-run") + "listing.html").content.decode()
+        text = client.get(path(release, "dry-run") + "listing.txt").content.decode()
+        assert "knee_train.tar" in page
+        assert release.archives.get().sha256 in text
+        assert Client().get(f"/get/{NOBODYS}/").status_code == 404
+
+    @pytest.mark.parametrize("name", ["status", "knee_train.tar", "%00", "x" * 300])
+    def test_what_no_client_asks_for_is_not_there(self, name: str, client: Client) -> None:
+        maintainer(client)
+        assert client.get(path(imports.draft(), "dry-run") + name).status_code == 404
+
+    def test_of_very_many_archives_the_page_only_leads_to_the_texts(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        maintainer(client)
+        monkeypatch.setattr(clients, "MOST", 1)
+        release = imports.read("knee_train.tar", "knee_val.tar")
+        page = client.get(path(release, "dry-run")).content.decode()
+        assert "The whole of SHA256SUMS" in page
+        assert release.archives.first().sha256 not in page  # type: ignore[union-attr]
+
+    def test_who_may_not_see_people_exports_none(self, client: Client) -> None:
+        create_maintainer_groups()
+        curator = with_second_factor(StaffFactory(is_superuser=False))
+        curator.groups.add(Group.objects.get(name="Curators"))
+        let_in(client, curator)
+        dataset = offered()
+        granted(UserFactory(), dataset)
+        release = imports.draft(dataset)
+        assert "as CSV" not in client.get(path(release, "dry-run")).content.decode()
+        assert client.post(f"/admin/datasets/notice/try/release/{release.pk}/people/").status_code == 403
+
+    def test_the_export_is_a_file_and_a_line_of_the_log(self, client: Client) -> None:
+        user = maintainer(client)
+        dataset = offered()
+        holder = granted(UserFactory(), dataset).user
+        release = imports.draft(dataset)
+        answer = client.post(f"/admin/datasets/notice/try/release/{release.pk}/people/")
+        assert holder.email in answer.getvalue().decode()
+        entry = LogEntry.objects.latest("pk")
+        assert (entry.user, entry.object_repr) == (user, "CSV of 1 person")
 
     def test_a_bucket_that_is_away_is_said_to_be(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         maintainer(client)

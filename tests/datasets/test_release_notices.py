@@ -24,6 +24,7 @@ from datasets.services.notices import (
     sending,
 )
 from datasets.services.releases import undo_withdrawal, withdraw_release
+from tests import imports
 from tests.access import disabled, granted, link_of, offered, set_end
 from tests.factories import (
     AccessGrantFactory,
@@ -214,6 +215,7 @@ class TestDecisions:
 
     def test_undoing_it_tells_the_same_people(self, release: Release) -> None:
         user, boss = fetched(release), StaffFactory()
+        imports.stored(release)
         undo_withdrawal(withdraw_release(release, by=boss, reason="By mistake, as it turned out."), by=boss)
         send_due_notices(seconds=60)
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import OutgoingMail, User
 from datasets.exceptions import BucketDown, MoveNotAllowed
-from datasets.models import Archive, Preview, Release, Volume
+from datasets.models import Archive, Dataset, Notice, Preview, Release, Volume
 from datasets.services.notices import send_due_notices
 from datasets.services.releases import (
     dry_run,
@@ -28,7 +28,8 @@ from datasets.services.releases import (
 from datasets.storage import Bucket, bucket
 from tests import imports
 from tests.access import granted, offered
-from tests.factories import ArchiveFactory, ReleaseFactory, StaffFactory, UserFactory, VolumeFactory
+from tests.factories import AgreementFactory, ArchiveFactory, ReleaseFactory, StaffFactory, UserFactory, VolumeFactory
+from tests.killing import Killed, killed_at
 from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
@@ -92,6 +93,57 @@ class TestChecks:
         assert all(obstacle.mend.endswith(".") for obstacle in obstacles)
         with pytest.raises(MoveNotAllowed, match="cannot be published yet: it has no archive; the agreement"):
             publish_release(release, by=by)
+
+    @pytest.mark.parametrize(
+        ("spoil", "what", "mend"),
+        [
+            (
+                lambda release: ArchiveFactory(release=release, status="failed", sha256="", reason="Broken."),
+                "1 of its 3 archives is not verified",
+                "Check the release. An archive that fails is uploaded again and read again, or left out.",
+            ),
+            (
+                lambda release: bucket().delete(release.archives.first().key),
+                f"the bucket has no object {imports.FOLDER}knee_train.tar any more",
+                "Upload it again and have it read again, or leave it out.",
+            ),
+            (
+                lambda release: bucket().put(release.archives.first().key, b"other"),
+                f"the object {imports.FOLDER}knee_train.tar is another one than was read",
+                "Have the archive read again, or put the former object back.",
+            ),
+            (
+                lambda release: Dataset.objects.filter(releases=release).update(agreement=AgreementFactory()),
+                "the agreement “Data-use agreement” has no published version",
+                "Publish a version of it.",
+            ),
+            (
+                lambda release: Preview.objects.all().delete(),
+                "none of its volumes has a preview",
+                "Look at Previews for the reasons, and render them again; or wait until one is made.",
+            ),
+            (
+                lambda release: Release.objects.filter(pk=release.pk).update(notes=" \n"),
+                "its notes are not written",
+                "Take it back to a draft, and write what changed since the release before.",
+            ),
+            (
+                lambda release: ReleaseFactory(dataset=release.dataset, version=f"{release.version}.0"),
+                "has the same version, written otherwise",
+                "Take it back to a draft, and give it a version of its own.",
+            ),
+        ],
+        ids=["unverified", "missing", "changed", "agreement", "preview", "notes", "twin"],
+    )
+    def test_each_thing_that_is_missing_is_told_alone_with_the_way_to_mend_it(
+        self, spoil: Callable[[Release], object], what: str, mend: str, ready: Release, by: User
+    ) -> None:
+        spoil(ready)
+        [obstacle] = obstacles_to(Release.objects.get(pk=ready.pk))
+        assert what in obstacle.what
+        assert obstacle.mend == mend
+        with pytest.raises(MoveNotAllowed, match="cannot be published yet"):
+            publish_release(ready, by=by)
 
     def test_every_archive_must_be_verified(self, ready: Release) -> None:
         ArchiveFactory(release=ready, status=Archive.Status.REGISTERED, size=None, sha256="")
@@ -206,6 +258,7 @@ class TestSeal:
 
     def test_withdrawing_undoing_and_rendering_again_go_on(self, request: pytest.FixtureRequest, by: User) -> None:
         volume = VolumeFactory()
+        imports.stored(volume.archive.release)
         request.getfixturevalue("sealed")
         release = withdraw_release(volume.archive.release, by=by, reason="Dates.")
         Preview.objects.create(volume=volume)
@@ -246,6 +299,57 @@ class TestAtOnce:
             assert ready.status == "ready"
 
 
+@pytest.mark.django_db(transaction=True)
+class TestKilled:
+    def test_a_publish_that_is_killed_at_any_statement_has_published_all_or_nothing(
+        self, ready: Release, by: User
+    ) -> None:
+        holder = granted(UserFactory(), ready.dataset).user
+        before, kills = history(ready), 0
+        for statement in range(1, 60):
+            try:
+                with killed_at(statement):
+                    publish_release(ready, by=by)
+            except Killed:
+                kills += 1
+                ready.refresh_from_db()
+                notices = Notice.objects.filter(release=ready).count()
+                # Either nothing, or the whole of it.
+                assert (ready.status, notices, history(ready)) in (
+                    ("ready", 0, before),
+                    ("published", 1, before + 1),
+                )
+            else:
+                break
+        assert kills > 5
+        ready.refresh_from_db()
+        assert (ready.status, history(ready)) == ("published", before + 1)
+        send_due_notices(seconds=60)
+        told_to = OutgoingMail.objects.filter(template="release/published")
+        assert list(told_to.values_list("to", flat=True)) == [holder.email]
+
+    def test_a_withdrawal_and_its_undoing_too(self, ready: Release, by: User) -> None:
+        release = publish_release(ready, by=by)
+        acts: list[Callable[[], object]] = [
+            lambda: withdraw_release(release, by=by, reason="Dates."),
+            lambda: undo_withdrawal(release, by=by),
+        ]
+        for act, (former, status) in zip(acts, [("published", "withdrawn"), ("withdrawn", "published")], strict=True):
+            notices = Notice.objects.filter(release=release).count()
+            for statement in range(1, 60):
+                try:
+                    with killed_at(statement):
+                        act()
+                except Killed:
+                    release.refresh_from_db()
+                    told = Notice.objects.filter(release=release).count() - notices
+                    assert (release.status, told) in ((former, 0), (status, 1))
+                else:
+                    break
+            release.refresh_from_db()
+            assert (release.status, Notice.objects.filter(release=release).count()) == (status, notices + 1)
+
+
 class TestDryRun:
     def test_it_tells_what_changes_what_is_in_it_and_whom_it_reaches(self, transactional_db: None) -> None:
         dataset = offered(archives=0)
@@ -266,4 +370,4 @@ class TestDryRun:
         assert [(kind.split, kind.volumes) for kind in told.kinds] == [("train", 3), ("validation", 3)]
         assert len(told.previews) == 6
         assert told.obstacles == []
-        assert told.sums[0].endswith("  knee_train.tar")
+        assert told.mailed == 1

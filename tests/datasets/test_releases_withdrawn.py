@@ -1,17 +1,27 @@
 """Releases that are withdrawn, and withdrawals that are undone."""
 
+from collections.abc import Callable, Iterator
+
 import pytest
 from django.apps import apps
 
 from accounts.models import User
-from datasets.exceptions import MoveNotAllowed
+from datasets.exceptions import BucketDown, MoveNotAllowed
 from datasets.permissions import may_download
 from datasets.services.releases import publish_release, undo_withdrawal, withdraw_release
+from datasets.storage import Bucket, bucket
+from tests import imports
 from tests.access import granted, offered
 from tests.factories import ReleaseFactory, StaffFactory, UserFactory
 from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _empty() -> Iterator[None]:
+    yield
+    imports.empty()
 
 
 @pytest.fixture
@@ -47,7 +57,8 @@ class TestWithdrawing:
     def test_it_can_be_undone_and_the_links_work_again(self, maintainer: User) -> None:
         dataset, user = offered(), UserFactory()
         granted(user, dataset)
-        release = withdraw_release(dataset.releases.get(), by=maintainer, reason="Two volumes carried dates.")
+        release = imports.stored(dataset.releases.get())
+        withdraw_release(release, by=maintainer, reason="Two volumes carried dates.")
         assert not may_download(user, release)
 
         back = undo_withdrawal(release, by=maintainer)
@@ -58,6 +69,36 @@ class TestWithdrawing:
         history = apps.get_model("datasets", "ReleaseEvent")._default_manager.filter(pgh_obj_id=back.pk)
         states = history.values_list("status", "reason")
         assert ("withdrawn", "Two volumes carried dates.") in states
+
+    @pytest.mark.parametrize(
+        ("happens", "said"),
+        [
+            (lambda key: bucket().delete(key), "the bucket has no object .* any more"),
+            (lambda key: bucket().put(key, b"other bytes"), "is another one than was read"),
+        ],
+    )
+    def test_what_is_gone_or_changed_meanwhile_stays_withdrawn(
+        self, happens: Callable[[str], None], said: str, maintainer: User
+    ) -> None:
+        release = imports.stored(offered(archives=2).releases.get())
+        withdraw_release(release, by=maintainer, reason="Two volumes carried dates.")
+        happens(release.archives.latest("pk").key)
+        with pytest.raises(MoveNotAllowed, match=f"stays withdrawn: .*{said}.*put the former objects back"):
+            undo_withdrawal(release, by=maintainer)
+        release.refresh_from_db()
+        assert release.status == "withdrawn"
+
+    def test_a_bucket_that_is_away_undoes_nothing(self, maintainer: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        def away(*_: object, **__: object) -> None:
+            raise BucketDown("It does not answer.")
+
+        release = imports.stored(offered().releases.get())
+        withdraw_release(release, by=maintainer, reason="Two volumes carried dates.")
+        monkeypatch.setattr(Bucket, "head", away)
+        with pytest.raises(BucketDown):
+            undo_withdrawal(release, by=maintainer)
+        release.refresh_from_db()
+        assert release.status == "withdrawn"
 
     def test_what_was_not_withdrawn_is_not_undone(self, maintainer: User) -> None:
         with pytest.raises(MoveNotAllowed, match="it was not withdrawn"):

@@ -29,8 +29,10 @@ from datasets.models import (
     Dataset,
     DownloadLink,
     DownloadRecord,
+    Drift,
     Erratum,
     EvidenceAnchor,
+    FixityCheck,
     Ingest,
     Notice,
     Preview,
@@ -103,6 +105,8 @@ MAKERS: dict[type[Model], Callable[[int], Any]] = {
     Notice: factories.NoticeFactory.create_batch,
     Preview: factories.PreviewFactory.create_batch,
     Ingest: factories.IngestFactory.create_batch,
+    FixityCheck: factories.FixityCheckFactory.create_batch,
+    Drift: factories.DriftFactory.create_batch,
 }
 
 
@@ -258,6 +262,8 @@ EVIDENCE = [
     *(Signature, DownloadRecord, DownloadLink, OutgoingMail, AccessGrant, AccessRequest, Volume, LogEntry, Notice),
     Preview,
     Ingest,
+    FixityCheck,
+    Drift,
 ]
 
 

@@ -20,11 +20,19 @@ from datasets.models import Dataset, Notice, Release
 from datasets.services.access import decline_request, revoke_grant
 from datasets.services.access.reminders import ends_on
 from datasets.services.downloads import issue_download, open_file, token_of
+from datasets.services.fixity import tell_of_drifts
 from datasets.services.maintainers import create_maintainer_groups
 from datasets.services.notices import MAILS as MAILS_OF_NOTICES
 from datasets.services.notices import announce_versions, plan_release_notice, publish_erratum, send_due_notices
 from tests.access import asked, granted, link_of, offered, publish_next, reviewed, sign
-from tests.factories import DownloadRecordFactory, ErratumFactory, StaffFactory, UserFactory
+from tests.factories import (
+    DownloadRecordFactory,
+    DriftFactory,
+    ErratumFactory,
+    FixityCheckFactory,
+    StaffFactory,
+    UserFactory,
+)
 from tests.letters import parsed, text_of, wire
 from tests.maintainers import let_in, maintainer, with_second_factor
 from tests.receipts import make_all_receipts
@@ -133,6 +141,15 @@ def erratum(template: str) -> OutgoingMail:
     return last(template)
 
 
+def drifted(template: str) -> OutgoingMail:
+    release = dataset().releases.latest("pk")
+    for archive in release.archives.all():
+        DriftFactory(archive=archive)
+    StaffFactory()
+    tell_of_drifts(FixityCheckFactory(release=release))
+    return last(template)
+
+
 def deleted(template: str) -> OutgoingMail:
     delete_account(person(), by=StaffFactory.create(), reason=REASON)
     return last(template)
@@ -161,6 +178,7 @@ MADE: dict[str, Callable[[str], OutgoingMail | None]] = {
     "release/withdrawn": about_release,
     "release/reinstated": about_release,
     "release/erratum": erratum,
+    "release/drifted": drifted,
     "access/link": link,
     "access/requested": requested,
     "access/declined": declined,

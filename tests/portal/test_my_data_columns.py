@@ -95,6 +95,7 @@ def row_of(person: Whole, table: str) -> int:
     user = person.user
     about = {
         "accounts_user": f"id = {user.pk}",
+        "accounts_accountevent": f"pgh_obj_id = {user.pk}",
         "account_emailaddress": f'user_id = {user.pk} AND "primary"',
         "mfa_authenticator": f"user_id = {user.pk} AND type = 'recovery_codes'",
         "datasets_accessgrant": f"id = {person.grant.pk}",

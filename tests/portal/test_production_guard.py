@@ -61,6 +61,7 @@ def test_complete_settings_start() -> None:
         ("SIGNED_LIFETIME", "604801", "SIGNED_LIFETIME must be between"),
         ("SIGNED_LIFETIME", "0", "SIGNED_LIFETIME must be between"),
         ("ADDRESS_DAYS", "29", "ADDRESS_DAYS must be at least 30"),
+        ("FIXITY_DAYS", "0", "FIXITY_DAYS must be at least 1"),
         ("BUCKET_NAME", None, "BUCKET_NAME is missing"),
         ("EVIDENCE_BUCKET_NAME", None, "EVIDENCE_BUCKET_NAME is missing"),
         ("EVIDENCE_BUCKET_NAME", "example-data", "EVIDENCE_BUCKET_NAME is the bucket of the data"),

@@ -13,6 +13,7 @@ from datasets.models import Archive, Dataset, Ingest, Release
 from datasets.models.catalog import version_validator
 from datasets.services import releases
 from datasets.services.releases import Ingester, Proposal
+from datasets.services.releases.moves import in_the_name_of
 from datasets.templatetags.house import duration, size1
 
 REFUSED = (SourceRefused, ListChanged, MoveNotAllowed)
@@ -40,9 +41,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         by = self.maintainer(options["by"])
         try:
-            release = self.release(options["dataset"], options["version"], options["notes"])
+            with in_the_name_of(by):
+                release = self.release(options["dataset"], options["version"], options["notes"])
             if release.status in (Release.Status.DRAFT, Release.Status.FAILED):
-                self.register(release, releases.propose(release.dataset, options["source"]), by)
+                self.register(release, releases.propose(release.dataset, options["source"], release), by)
             self.read(release)
             if options["publish"]:
                 self.say(f"{releases.publish_release(release, by=by)} is published.")

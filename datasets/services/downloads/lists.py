@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.template.loader import render_to_string
 
 from datasets.exceptions import FileUnknown
@@ -151,6 +152,17 @@ def as_text(listing: Listing) -> str:
     return rendered(
         "get/listing.txt", {"listing": listing, "rows": text_rows(listing), "replace_at": site_address("downloads")}
     )
+
+
+def as_page(listing: Listing, request: HttpRequest) -> str:
+    """For browsers. Nothing in this template asks who is signed in, for below a link no cookie is read."""
+    context = {
+        "listing": listing,
+        "files": [(file, size_text(file.size)) for file in listing.files],
+        "total": size_text(listing.total_size),
+        "commands": commands_for(listing),
+    }
+    return render_to_string("get/listing.html", context, request)
 
 
 def as_commands(listing: Listing) -> str:

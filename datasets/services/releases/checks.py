@@ -9,7 +9,7 @@ from django.db.models import Count, Q
 from accounts.services.agreements import current_version
 from datasets.exceptions import ObjectMissing, ObjectRefused
 from datasets.models import Archive, Preview, Release
-from datasets.storage import bucket
+from datasets.storage import ObjectFacts, bucket
 
 # Requests to the bucket at once.
 AT_ONCE = 16
@@ -101,12 +101,17 @@ def _about_object(archive: Archive) -> Obstacle | None:
     except ObjectMissing:
         mend = "Upload it again and have it read again, or leave it out."
         return Obstacle(f"the bucket has no object {archive.key} any more", mend)
-    # A bucket without versions names none; one that has them since the archive was read is still the same object.
-    same_version = not archive.version_id or seen.version_id == archive.version_id
-    if (seen.size, seen.etag) == (archive.size, archive.etag) and same_version:
+    if is_same_object(archive, seen):
         return None
     mend = "Have the archive read again, or put the former object back."
     return Obstacle(f"the object {archive.key} is another one than was read", mend)
+
+
+def is_same_object(archive: Archive, seen: ObjectFacts) -> bool:
+    """Whether what the bucket has is what was read."""
+    # A bucket without versions names none; one that has them since the archive was read still has the same object.
+    same_version = not archive.version_id or seen.version_id == archive.version_id
+    return (seen.size, seen.etag) == (archive.size, archive.etag) and same_version
 
 
 def as_sentence(obstacles: Iterable[Obstacle]) -> str:

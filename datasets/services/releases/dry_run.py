@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
 
 from accounts.models import User
-from datasets.models import AccessGrant, Archive, DownloadRecord, Preview, Release, Volume
+from datasets.models import AccessGrant, Archive, DownloadRecord, Notice, Preview, Release, Volume
+from datasets.services.notices import people_told
 from datasets.services.releases.checks import Obstacle, obstacles_to
 from datasets.services.releases.proposals import former_release
 
-# Names that are told one by one.
-TOLD = 20
 PICTURES = 8
 
 
@@ -44,11 +43,11 @@ class DryRun:
     previews: Sequence[Preview]
     holders: int
     """People whose access runs."""
+    mailed: int
+    """Those of them who have not stopped announcements, and are mailed at once."""
     holders_of_changed: int
     """Those of them to whom a download of a changed or removed archive was issued."""
     obstacles: Sequence[Obstacle]
-    sums: Sequence[str]
-    """The first lines of SHA256SUMS."""
 
 
 def dry_run(release: Release) -> DryRun:
@@ -68,9 +67,9 @@ def dry_run(release: Release) -> DryRun:
         kinds=_kinds(release),
         previews=_pictures(release),
         holders=holders_of(release).count(),
+        mailed=people_told(Notice(kind=Notice.Kind.RELEASE, release=release)).count(),
         holders_of_changed=_downloaded([then[name] for name in (*changed, *removed)], release),
         obstacles=obstacles_to(release),
-        sums=[f"{row.sha256}  {row.name}" for row in now.values() if row.sha256][:TOLD],
     )
 
 

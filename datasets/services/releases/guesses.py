@@ -62,9 +62,12 @@ def faults_of(name: str, size: int) -> list[str]:
 
 def oddities_of(name: str) -> list[str]:
     """What somebody should look at although the archive can be taken."""
+    odd = []
     if not name.endswith(ENDINGS) and name.lower().endswith(ENDINGS):
-        return ["its ending has capital letters"]
-    return []
+        odd.append("its ending has capital letters")
+    if not split_of(name):
+        odd.append("its name does not say which split it is")
+    return odd
 
 
 def names_in_two_cases(names: Iterable[str]) -> set[str]:

@@ -65,13 +65,15 @@ class Proposal:
         return sum(row.standing == standing for row in self.rows)
 
 
-def propose(dataset: Dataset, source: str) -> Proposal:
-    """List the folder and say what each object in it would be. Raises SourceRefused and BucketDown."""
+def propose(dataset: Dataset, source: str, release: Release | None = None) -> Proposal:
+    """List the folder and say what each object in it would be. Raises SourceRefused and BucketDown.
+
+    What the release has already keeps the split and coils that were written for it."""
     prefix = prefix_of(source)
     listed = _listed(prefix)
     former = former_release(dataset)
     known = _archives_of(former)
-    rows = _proposed(listed, known)
+    rows = _proposed(listed, known, _archives_of(release))
     names = {row.name for row in rows}
     return Proposal(
         source=source_of(prefix),
@@ -107,13 +109,14 @@ def _listed(prefix: str) -> list[Listed]:
     return found
 
 
-def _proposed(listed: Iterable[Listed], known: dict[str, Archive]) -> list[Proposed]:
+def _proposed(listed: Iterable[Listed], known: dict[str, Archive], own: dict[str, Archive]) -> list[Proposed]:
     named = [(entry, entry.key.rpartition("/")[2]) for entry in listed]
     counts = Counter(name for _entry, name in named)
     cases = names_in_two_cases(counts)
     rows = []
     for entry, name in named:
         former = known.get(name)
+        written = own.get(name, former)
         faults, odd = faults_of(name, entry.size), oddities_of(name)
         if counts[name] > 1:
             faults.append("another object in this folder has the same name")
@@ -125,8 +128,8 @@ def _proposed(listed: Iterable[Listed], known: dict[str, Archive]) -> list[Propo
                 name=name,
                 size=entry.size,
                 etag=entry.etag,
-                split=former.split if former else split_of(name),
-                coils=former.coils if former else coils_of(name),
+                split=written.split if written else split_of(name),
+                coils=written.coils if written else coils_of(name),
                 standing=_standing(entry, former),
                 former_size=former.size if former else None,
                 faults=tuple(faults),

@@ -16,6 +16,9 @@ from datasets.services.releases.moves import locked, move, require_move, withdra
 
 logger = logging.getLogger(__name__)
 Status = Release.Status
+PUT_BACK = (
+    "Nothing of it can be changed any more: put the former objects back under their keys, or publish a new release."
+)
 
 
 def publish_release(release: Release, *, by: User | None) -> Release:
@@ -111,15 +114,25 @@ def withdraw_release(release: Release, *, by: User, reason: str) -> Release:
     return withdrawn
 
 
-@transaction.atomic
 def undo_withdrawal(release: Release, *, by: User) -> Release:
     """Let it be downloaded again, by the same links, and tell who was told of the withdrawal. The history keeps that it
-    was withdrawn, and why."""
+    was withdrawn, and why.
+
+    Only what is still there: the bucket is asked for every key, before the row is locked."""
+    now = Release.objects.select_related("dataset").get(pk=release.pk)
+    changed = bucket_obstacles(now) if now.status == Status.WITHDRAWN else []
+    return _undo(now, changed, by=by)
+
+
+@transaction.atomic
+def _undo(release: Release, changed: list[Obstacle], *, by: User) -> Release:
     release = locked(release)
     if release.status == Status.PUBLISHED:
         return release
     if release.status != Status.WITHDRAWN:
         raise MoveNotAllowed(f"{release} is {release.status}; it was not withdrawn.")
+    if changed:
+        raise MoveNotAllowed(f"{release} stays withdrawn: {as_sentence(changed)}. {PUT_BACK}")
     published = move(release, Status.PUBLISHED, by=by, reason="", withdrawn_at=None)
     plan_release_notice(published, Notice.Kind.REINSTATEMENT)
     return published

@@ -30,7 +30,8 @@ UNSEEN: dict[str, Any] = {**UNREAD, "etag": "", "version_id": ""}
 def register(release: Release, proposal: Proposal, keys: Collection[str], *, by: User | None) -> int:
     """Make the chosen objects archives of the release, as they were listed; how many are new or other ones.
 
-    An archive that is there already is left as it is, unless its object is another one by now."""
+    An archive that is there already gets the split and coils of the list, and is left as it is otherwise, unless its
+    object is another one by now."""
     release = locked(release)
     _require_made(release, "Archives are added")
     chosen = _chosen(proposal, set(keys))
@@ -43,6 +44,9 @@ def register(release: Release, proposal: Proposal, keys: Collection[str], *, by:
         for row in other:
             facts = {"key": row.key, "size": row.size}
             release.archives.filter(name=row.name).update(**{**UNSEEN, **facts, "etag": row.etag})
+        for row in chosen:
+            if row.name in present and (row.split, row.coils) != _words(present[row.name]):
+                release.archives.filter(name=row.name).update(split=row.split, coils=row.coils)
     return len(fresh) + len(other)
 
 
@@ -62,6 +66,10 @@ def _is(row: Proposed, archive: Archive) -> bool:
     return (row.key, row.size, row.etag) == (archive.key, archive.size, archive.etag)
 
 
+def _words(archive: Archive) -> tuple[str, str]:
+    return archive.split, archive.coils
+
+
 def _archive(release: Release, row: Proposed) -> Archive:
     facts = {"key": row.key, "size": row.size, "etag": row.etag, "split": row.split, "coils": row.coils}
     return Archive(release=release, name=row.name, **facts)
@@ -76,7 +84,8 @@ def check(release: Release, *, by: User | None) -> Release:
     if not release.archives.exists():
         raise MoveNotAllowed(f"{release} has no archive. Import them first.")
     move(release, Release.Status.CHECKING, by=by, reason="")
-    release.archives.failed().update(**UNSEEN)
+    with in_the_name_of(by):
+        release.archives.failed().update(**UNSEEN)
     _plan(release.archives.unverified())
     conclude(release, by=by)
     return release
@@ -91,7 +100,8 @@ def read_again(archive: Archive, *, by: User | None) -> None:
     if release.status != Release.Status.CHECKING:
         move(release, Release.Status.CHECKING, by=by, reason="")
     # Also when it is being read just now: that reading is in vain.
-    release.archives.filter(pk=archive.pk).update(**UNSEEN)
+    with in_the_name_of(by):
+        release.archives.filter(pk=archive.pk).update(**UNSEEN)
     _plan(release.archives.unverified())
 
 
@@ -105,7 +115,8 @@ def leave_out(archive: Archive, *, by: User | None) -> None:
         move(release, Release.Status.DRAFT, by=by)
     # Whoever reads it just now ends its volume first, and writes no other one.
     list(Ingest.objects.filter(archive=archive).select_for_update())
-    release.archives.filter(pk=archive.pk).delete()
+    with in_the_name_of(by):
+        release.archives.filter(pk=archive.pk).delete()
     if release.status == Release.Status.FAILED and not release.archives.unverified().exists():
         move(release, Release.Status.CHECKING, by=by, reason="")
     conclude(release, by=by)
