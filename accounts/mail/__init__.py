@@ -2,6 +2,7 @@
 
 from accounts.exceptions import Obsolete
 from accounts.mail.account import CODE_LIFETIME
+from accounts.mail.bounces import bounce_of, note_arrival, require_reachable
 from accounts.mail.codes import code_of, mint_code
 from accounts.mail.courier import Courier
 from accounts.mail.delivery import deliver_due, deliver_next
@@ -14,12 +15,15 @@ __all__ = [
     "Content",
     "Courier",
     "Obsolete",
+    "bounce_of",
     "code_of",
     "deliver_due",
     "deliver_next",
     "mint_code",
+    "note_arrival",
     "queue",
     "queue_all",
     "receipt",
     "renders",
+    "require_reachable",
 ]

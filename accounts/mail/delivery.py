@@ -9,7 +9,8 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from accounts.exceptions import MailDelayed, MailRefused, Obsolete, ServerDown
+from accounts.exceptions import AddressRefused, MailDelayed, MailRefused, Obsolete, ServerDown
+from accounts.mail.bounces import note_refusal
 from accounts.mail.courier import Courier
 from accounts.mail.letters import letter
 from accounts.models import Lease, OutgoingMail
@@ -49,22 +50,24 @@ def _deliver(mail: OutgoingMail, courier: Courier) -> bool:
     server_is_up = True
     with Lease(mail, LEASE):
         try:
-            courier.send(letter(mail))
+            carrier_id = courier.send(letter(mail))
         except (Obsolete, ObjectDoesNotExist) as why:
             mail.finish(mail.State.DONE, reason=f"Not sent: {why}")
         except MailRefused as why:
+            if isinstance(why, AddressRefused):
+                note_refusal(mail, str(why))
             mail.finish(mail.State.FAILED, reason=str(why))
         except MailDelayed as why:
             server_is_up = not isinstance(why, ServerDown)
             _delay(mail, str(why))
         else:
-            _record_sent(mail)
+            _record_sent(mail, carrier_id)
     # No address and no key: a row's number finds both for those who may see them.
     logger.info("mail %s", mail.state, extra={"mail": mail.pk, "template": mail.template, "attempts": mail.attempts})
     return server_is_up
 
 
-def _record_sent(mail: OutgoingMail) -> None:
+def _record_sent(mail: OutgoingMail, carrier_id: str) -> None:
     """A database that fails over just now must not make a mail that has left look unsent.
 
     While it is away nobody else can claim the row either. What remains: the lease may have run out meanwhile, and
@@ -73,7 +76,7 @@ def _record_sent(mail: OutgoingMail) -> None:
     end = time.monotonic() + RECORDING_SECONDS
     for pause in chain((0.25, 0.5, 1), repeat(2)):
         try:
-            mail.record_sent()
+            mail.record_sent(carrier_id=carrier_id)
         except (OperationalError, InterfaceError):
             connection.close()
             if time.monotonic() >= end:

@@ -1,6 +1,7 @@
 """People, agreements and mail."""
 
 from accounts.models.agreements import Agreement, AgreementVersion, Signature
+from accounts.models.bounces import Bounce
 from accounts.models.deletions import Deletion, Forgetting
 from accounts.models.leases import Lease
 from accounts.models.mails import OutgoingMail
@@ -11,6 +12,7 @@ from accounts.models.work import Work
 __all__ = [
     "Agreement",
     "AgreementVersion",
+    "Bounce",
     "Deletion",
     "Forgetting",
     "Lease",

@@ -40,6 +40,9 @@ class OutgoingMail(Work):
     give_up_at = models.DateTimeField(
         default=end_of_patience, editable=False, help_text="A server that is still down then fails the mail."
     )
+    carrier_id = models.CharField(
+        max_length=120, blank=True, editable=False, help_text="What SES calls it when it tells what became of it."
+    )
 
     # Work's own manager; only its rows are named here.
     objects: ClassVar[WorkQuerySet["OutgoingMail"]]
@@ -54,6 +57,7 @@ class OutgoingMail(Work):
             models.Index(fields=["to"], opclasses=["varchar_pattern_ops"], name="mail_to"),
             models.Index(fields=["template", "id"], name="mail_template"),
             models.Index(fields=["created_at"], name="mail_created"),
+            models.Index(fields=["carrier_id"], condition=~models.Q(carrier_id=""), name="mail_carrier"),
         ]
 
     def __str__(self) -> str:
@@ -65,9 +69,10 @@ class OutgoingMail(Work):
         domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].strip("> ")
         return f"<{self.uuid}@{domain}>"
 
-    def record_sent(self) -> None:
+    def record_sent(self, *, carrier_id: str = "") -> None:
         """It has left, whoever may hold the row by now: a worker that has not sent it yet finds it done."""
         facts = {"state": self.State.DONE, "reason": "", "leased_until": None, "finished_at": Now()}
+        facts |= {"carrier_id": carrier_id[:120]}
         type(self).objects.filter(pk=self.pk).exclude(state=self.State.DONE).update(**facts)
         self.state, self.reason, self.leased_until = self.State.DONE, "", None
 

@@ -1,5 +1,28 @@
-"""The admin's pages: catalogue, releases and their import, errata, access, downloads, notices, evidence, previews."""
+"""The admin's pages: catalogue, releases and their import, errata, requests and access, downloads, notices, evidence,
+previews."""
 
-from datasets.admin import access, catalog, downloads, errata, evidence, imports, notices, previews, releases
+from datasets.admin import (
+    access,
+    catalog,
+    downloads,
+    errata,
+    evidence,
+    imports,
+    notices,
+    previews,
+    releases,
+    requests,
+)
 
-__all__ = ["access", "catalog", "downloads", "errata", "evidence", "imports", "notices", "previews", "releases"]
+__all__ = [
+    "access",
+    "catalog",
+    "downloads",
+    "errata",
+    "evidence",
+    "imports",
+    "notices",
+    "previews",
+    "releases",
+    "requests",
+]

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts.mail import Content, Obsolete, renders
+from accounts.mail import Content, Obsolete, bounce_of, renders, require_reachable
 from accounts.mail.letters import Letter, letter_with
 from accounts.models import AgreementVersion, OutgoingMail, User
 from accounts.services.announcements import unsubscribe_address, unsubscribe_headers
@@ -29,6 +29,7 @@ NAMED = 12
 # How long a worker keeps what a notice says to everybody, such as a dataset's name.
 KEPT_SECONDS = 30
 NOT_CONCERNED = "It does not concern this person any more."
+COMES_BACK = "Mail to this address comes back; the person is told at the next sign-in."
 
 
 # Agreements -----------------------------------------------------------------------------------------------
@@ -48,6 +49,8 @@ def new_version_due(mail: OutgoingMail) -> Content:
 
 
 def _concern(mail: OutgoingMail, version: AgreementVersion | None) -> dict[str, Any]:
+    if mail.user and bounce_of(mail.user):
+        raise Obsolete(COMES_BACK)
     concern = concern_of(mail.user, version) if mail.user and version else None
     if version is None or concern is None:
         raise Obsolete("It is signed, or the access has ended, or the account is disabled.")
@@ -124,9 +127,13 @@ def _content(said: Said, user: User) -> Content:
         grant = grant_to_tell(said.notice, user)
         if grant is None and not said.notice.test_for_id:
             raise Obsolete(NOT_CONCERNED)
+        if bounce_of(user):
+            raise Obsolete(COMES_BACK)
         context = {**said.context, "grant": grant, "unsubscribe": unsubscribe_address(user)}
         return Content(context, headers=unsubscribe_headers(user))
     names = names_to_tell(said.notice, user, said.archives)
     if not names and not said.notice.test_for_id:
         raise Obsolete(NOT_CONCERNED)
+    # They have data with which something is wrong: that they cannot be told is a mail that failed, which is looked at.
+    require_reachable(user)
     return Content({**said.context, "names": names[:NAMED], "more": max(0, len(names) - NAMED)})
