@@ -82,12 +82,12 @@ class HouseAdmin(admin.ModelAdmin):
         paginator = BoundedPaginator(queryset, *args, **kwargs)
         # The page of a row's history pages through the log.
         if queryset.model is self.model:
-            paginator.whole, paginator.walks = self.with_marks(self.get_queryset(request)), self.walks
+            paginator.whole, paginator.walks = self.get_queryset(request), self.walks
         return paginator
 
-    def with_marks(self, queryset: QuerySet) -> QuerySet:
-        """With what a list shows of a row that no column of it says: looked up for the rows of a page alone."""
-        return queryset
+    def with_marks(self, rows: QuerySet) -> Any:
+        """The rows of one page of a list, with what it shows of them that no column of theirs says."""
+        return rows
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Only what the pages link to: no guessing of a column's value, no search without an index."""

@@ -112,8 +112,8 @@ class UserAdmin(ExportingAdmin, DecidingAdmin):
         ("Maintainer", {"fields": list(PRIVILEGES)}),
     ]
 
-    def with_marks(self, queryset: QuerySet) -> QuerySet:
-        return queryset.annotate(comes_back=Exists(Bounce.objects.open().of_the_outer_person()))
+    def with_marks(self, rows: QuerySet) -> QuerySet:
+        return rows.annotate(comes_back=Exists(Bounce.objects.open().of_the_outer_person()))
 
     def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
         query = word_query(term)

@@ -15,7 +15,7 @@ from django.utils.timesince import timesince
 
 from accounts.admin.decisions import Decision, ReasonForm
 from accounts.admin.history import history
-from accounts.admin.lists import HouseChangeList, period
+from accounts.admin.lists import period
 from accounts.admin.marks import country, link_to, sentences, short, state
 from accounts.admin.pages import Table, shown_below
 from accounts.models import User
@@ -105,15 +105,8 @@ class QueueFilter(admin.SimpleListFilter):
             }
 
 
-class QueueChangeList(HouseChangeList):
-    """Its rows carry their hints, which are looked up for all of a page together."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        self.result_list = with_hints(self.result_list)
-
-
 def with_hints(rows: Any) -> list[Any]:
+    """Looked up for all of them together."""
     requests: list[Any] = list(rows)
     hints = hints_for(requests)
     for row in requests:
@@ -135,8 +128,8 @@ class AccessRequestAdmin(PersonsAdmin):
         ("Decision", {"fields": ["how_far", "decided_at", "decided_by", "reason"]}),
     ]
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[HouseChangeList]:
-        return QueueChangeList
+    def with_marks(self, rows: QuerySet) -> list[Any]:
+        return with_hints(rows)
 
     def get_ordering(self, request: HttpRequest) -> list[Any]:
         """Who waits longest is first in the queue."""
