@@ -16,6 +16,7 @@ from accounts.admin.exporting import Export, ExportingAdmin
 from accounts.admin.lists import SelectFilter, period
 from accounts.admin.marks import country, state
 from accounts.admin.pages import ReadOnlyAdmin, Table, shown_below
+from accounts.mail import bounce_of
 from accounts.models import Bounce, User
 from accounts.models.search import word_query
 from accounts.services.deletions import delete_account, is_being_deleted
@@ -108,7 +109,7 @@ class UserAdmin(ExportingAdmin, DecidingAdmin):
     export = Export("people", export_people)
     fieldsets = [
         (None, {"fields": ["email", "name", "institution", "country", "position", "research_purpose"]}),
-        ("Account", {"fields": ["standing", "date_joined", "last_login"]}),
+        ("Account", {"fields": ["standing", "mail", "date_joined", "last_login"]}),
         ("Maintainer", {"fields": list(PRIVILEGES)}),
     ]
 
@@ -140,6 +141,13 @@ class UserAdmin(ExportingAdmin, DecidingAdmin):
             return state("failed", "mail comes back")
         return state("active", "maintainer" if row.is_staff else "active")
 
+    @admin.display(description="mail")
+    def mail(self, row: User) -> str:
+        bounce = bounce_of(row)
+        if bounce is None:
+            return "arrives, as far as is known"
+        return state("failed", f"comes back since {date_format(bounce.at, 'DATE_FORMAT')}")
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """People register themselves, and confirm their address."""
         return False
@@ -157,7 +165,7 @@ class UserAdmin(ExportingAdmin, DecidingAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         """An address changes hands only by its owner's confirmation; an account opens and closes by its buttons."""
-        fixed = ["email", "standing", "date_joined", "last_login"]
+        fixed = ["email", "standing", "mail", "date_joined", "last_login"]
         own = obj is not None and obj.pk == request.user.pk
         return fixed if _is_superuser(request) and not own else [*fixed, *PRIVILEGES]
 

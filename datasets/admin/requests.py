@@ -116,7 +116,7 @@ def with_hints(rows: Any) -> list[Any]:
 
 @admin.register(AccessRequest)
 class AccessRequestAdmin(PersonsAdmin):
-    list_display = ["__str__", "name", "institution", "waited", "hints", "how_far", "decided_by", "why"]
+    list_display = ["__str__", "waited", "name", "institution", "hints", "how_far", "decided_by", "why"]
     list_select_related = ["user", "dataset", "decided_by", "signature__version__agreement"]
     left_out = [*PersonsAdmin.left_out, *(f"signature__version__{name}" for name in ("text", "summary", "changes"))]
     list_filter = [QueueFilter, "dataset", period("created_at", "asked")]
@@ -158,7 +158,7 @@ class AccessRequestAdmin(PersonsAdmin):
         told = timesince(row.created_at, row.decided_at, depth=1)
         if not has_waited_long(row):
             return told
-        return format_html("{} <b>over {} days</b>", told, LONG.days)
+        return format_html("{}<br><b>over {} days</b>", told, LONG.days)
 
     @admin.display(description="hints")
     def hints(self, row: AccessRequest) -> SafeString:
