@@ -84,7 +84,7 @@ class HouseChangeList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.result_list = self.model_admin.with_marks(self.result_list)
+        self.result_list = cast(Any, self.model_admin).with_marks(self.result_list)
 
     def _is_sortable(self, column: str) -> bool:
         """Whether `-3`, a column as the address names it, has a heading that sorts."""

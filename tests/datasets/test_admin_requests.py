@@ -62,7 +62,11 @@ def test_the_list_shows_what_waits_and_the_oldest_first(client: Client) -> None:
 )
 def test_the_list_shows_others_when_asked(client: Client, narrowed: dict[str, str], seen: set[str]) -> None:
     maintainer(client)
-    rows = {"pending": AccessRequestFactory(), "declined": decided("declined"), "approved": decided("approved")}
+    rows: dict[str, AccessRequest] = {
+        "pending": AccessRequestFactory(),
+        "declined": decided("declined"),
+        "approved": decided("approved"),
+    }
     page = listed(client, **narrowed)
     assert {name for name, row in rows.items() if row.user.email in page} == seen
 
