@@ -146,12 +146,16 @@ class DecidingAdmin(HouseAdmin):
             "decision": decision,
             "form": form,
             "facts": self._facts_of(rows[0], decision),
-            "rows": list(zip([row.pk for row in rows], self.describe_all(rows), strict=True)),
+            "rows": list(zip([row.pk for row in rows], map(self._named, self.describe_all(rows)), strict=True)),
             "headings": self.decided_headings,
             "back": back,
             "checkbox": ACTION_CHECKBOX_NAME,
         }
         return TemplateResponse(request, "admin/decision.html", context)
+
+    def _named(self, facts: Sequence[object]) -> list[tuple[str, object]]:
+        """Each with the name of its column, for screens on which columns stand one below the other."""
+        return list(zip(self.decided_headings or [""] * len(facts), facts, strict=True))
 
     def _facts_of(self, row: Any, decision: Decision) -> list[tuple[str, object]]:
         first, last = _facts.get((self.model, decision.name), ([], []))

@@ -138,7 +138,7 @@ class UserAdmin(ExportingAdmin, DecidingAdmin):
         if not row.is_active:
             return state("revoked", "disabled")
         if getattr(row, "comes_back", False):
-            return state("failed", "mail comes back")
+            return state("failed", "unreachable")
         return state("active", "maintainer" if row.is_staff else "active")
 
     @admin.display(description="mail")
