@@ -152,7 +152,7 @@ RULES = [
             *("account.EmailConfirmation", "socialaccount.SocialAccount", "socialaccount.SocialToken"),
         ),
         what="Account: address, name, institution, country, position, research purpose, connected providers, and since "
-        "when you want no announcements",
+        "when you want no announcements, or no daily mail about requests",
         why="To know who holds the data, and to decide on access",
         seen_by=YOU_AND_US,
         how_long="As long as the account. Afterwards a row without any of it remains, to which signatures and "
