@@ -14,14 +14,17 @@ from allauth.socialaccount.models import SocialApp, SocialLogin
 from allauth.socialaccount.providers.base import Provider
 from cryptography.fernet import InvalidToken
 from django.conf import settings
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from qrcode.image.svg import SvgPathFillImage
 
 from accounts.address import client_address
 from accounts.forms.kept import forget, keep_reset
 from accounts.freshness import note_sign_in
-from accounts.mail import mint_code, queue
+from accounts.mail import bounce_of, mint_code, queue
 from accounts.models import User
 from accounts.seals import seal, unseal
 from accounts.tasks import hint, send_mails
@@ -65,6 +68,7 @@ class AccountAdapter(DefaultAccountAdapter):
         forget(request)
         super().login(request, user)
         note_sign_in(request)
+        tell_of_bounce(request, user)
 
     # What these return is kept in the session and handed to send_mail and to the forms as "the code". It is the nonce:
     # neither sessions nor mail rows hold a code. accounts.forms.codes compares with what the nonce makes.
@@ -179,6 +183,13 @@ def named(provider: Provider) -> Provider:
     if provider.id == "orcid":
         provider.name = "ORCID"
     return provider
+
+
+def tell_of_bounce(request: HttpRequest, user: User) -> None:
+    """The one way to reach somebody whose mail comes back."""
+    if bounce_of(user):
+        said = 'Our mail to {} comes back, so we cannot reach you. <a href="{}">Say whether the address works</a>.'
+        messages.warning(request, format_html(said, user.email, reverse("check_address")))
 
 
 def owner_of(email: str) -> User | None:

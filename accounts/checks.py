@@ -17,6 +17,8 @@ BEFORE_IT = (
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 )
+# As accounts.mail.sns reads it, to know the region of its sender.
+TOPIC = re.compile(r"arn:aws(-cn|-us-gov)?:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+", re.ASCII)
 # What the ids of these providers look like.
 CLIENT_IDS = {
     "orcid": re.compile(r"APP-[A-Z0-9]{16}"),
@@ -26,7 +28,10 @@ CLIENT_IDS = {
 
 
 def check_accounts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    return [*second_factor_problems(), *proxy_problems(), *provider_problems(), *personal_data_problems()]
+    return [
+        *(*second_factor_problems(), *proxy_problems(), *provider_problems()),
+        *(*personal_data_problems(), *event_problems()),
+    ]
 
 
 def second_factor_problems() -> Iterator[CheckMessage]:
@@ -100,3 +105,13 @@ def personal_data_problems() -> Iterator[CheckMessage]:
         except ImportError:
             hint = "Correct PERSONAL_DATA, FORGETTING or RETENTION."
             yield Error(f"{lack}: there is no {path}.", hint=hint, id="accounts.E007")
+
+
+def event_problems() -> Iterator[CheckMessage]:
+    topic = settings.SES_EVENTS_TOPIC_ARN
+    if topic and not TOPIC.fullmatch(topic):
+        yield Error(
+            "SES_EVENTS_TOPIC_ARN does not name a topic, so no event is believed.",
+            hint="It is of the form arn:aws:sns:region:account:name.",
+            id="accounts.E008",
+        )

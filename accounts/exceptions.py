@@ -21,6 +21,10 @@ class MailRefused(Exception):
     """The mail server refused this mail for good (5xx), or it cannot be rendered any more."""
 
 
+class AddressRefused(MailRefused):
+    """The server says that there is no such address, or that it takes no mail any more."""
+
+
 class MailDelayed(Exception):
     """The mail server does not answer, or asks to come back later (4xx)."""
 
@@ -35,3 +39,11 @@ class Obsolete(Exception):
 
 class AnchorUnreadable(Exception):
     """What was given as an anchor of the chain is none. str() says what is wrong with it."""
+
+
+class EventRefused(Exception):
+    """What came to the address for events is none of ours. str() says why, for the log."""
+
+
+class CertificateAway(Exception):
+    """Amazon could not be asked just now: the event is to come again."""

@@ -3,13 +3,15 @@
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from accounts import providers, views
+from accounts import providers, reach, views
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="profile")),
     path("profile/", views.profile, name="profile"),
     path("profile/sign-out-everywhere/", views.sign_out_everywhere, name="sign_out_everywhere"),
     path("profile/announcements/", views.announcements, name="announcements"),
+    path("profile/digest/", views.digest, name="digest"),
+    path("profile/address/", reach.check_address_page, name="check_address"),
     path("profile/delete/", views.delete_account, name="delete_account"),
     path("deleted/", views.account_deleted, name="account_deleted"),
     path("my-data.json", views.my_data, name="my_data"),

@@ -34,9 +34,10 @@ from accounts.forms.deletion import DeleteAccountForm
 from accounts.forms.kept import Kept, asked_resets, forget, keep, kept
 from accounts.forms.profile import ProfileForm, profile_of
 from accounts.freshness import ask_again, is_fresh
+from accounts.mail import bounce_of
 from accounts.models import AgreementVersion, Signature, User
 from accounts.services.agreements import reasons_since
-from accounts.services.announcements import person_of, subscribe, unsubscribe
+from accounts.services.announcements import person_of, resume_digest, stop_digest, subscribe, unsubscribe
 from accounts.services.codes import CodePurpose, end_codes
 from accounts.services.deletions import delete_own_account
 from accounts.services.differences import difference_between
@@ -72,6 +73,7 @@ def profile(request: Signed) -> HttpResponse:
         "providers": get_provider_adapter().list_providers(request),
         "connected": SocialAccount.objects.filter(user=user).order_by("pk"),
         "signed": signed_by(user),
+        "bounce": bounce_of(user),
     }
     return render(request, "accounts/profile.html", context)
 
@@ -116,6 +118,18 @@ def announcements(request: Signed) -> HttpResponse:
     else:
         unsubscribe(request.user)
         messages.success(request, "You get no announcements any more. Errata and withdrawals still come.")
+    return redirect("profile")
+
+
+@act_from(lambda: reverse("profile"))
+def digest(request: Signed) -> HttpResponse:
+    """A maintainer's own choice; who gets it at all is decided by what they may do."""
+    if "again" in request.POST:
+        resume_digest(request.user)
+        messages.success(request, "You get the daily mail about requests again.")
+    else:
+        stop_digest(request.user)
+        messages.success(request, "You get no daily mail about requests any more.")
     return redirect("profile")
 
 

@@ -26,6 +26,13 @@ def remind_of_ends() -> None:
         hint(send_mails)
 
 
+@shared_task(ignore_result=True)
+def tell_reviewers() -> None:
+    """That requests wait: each reviewer once a day."""
+    if access.tell_reviewers():
+        hint(send_mails)
+
+
 @swept_by(lambda: Deletion.objects.due().exists())
 @shared_task(ignore_result=True)
 def delete_accounts() -> None:

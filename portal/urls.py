@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from accounts.events import mail_events
 from accounts.views import unsubscribe_page
 from portal import views
 
@@ -14,6 +15,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     # Short, for it stands in mails.
     path("unsubscribe/<str:token>/", unsubscribe_page, name="unsubscribe"),
+    path("mail/events/", mail_events, name="mail_events"),
     path("accounts/", include("accounts.urls")),
     path("", include("datasets.urls")),
 ]

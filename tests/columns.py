@@ -47,7 +47,7 @@ TABLES = {
     # Accounts
     "accounts_user": Columns(
         personal="email name institution country position research_purpose date_joined last_login is_active is_staff"
-        " is_superuser sessions_ended unsubscribed_at",
+        " is_superuser sessions_ended unsubscribed_at undigested_at",
         secret={"its hash could be guessed at": "password"},
         other={NUMBER: "id", MADE: "words"},
     ),
@@ -66,8 +66,9 @@ TABLES = {
     ),
     "accounts_outgoingmail": Columns(
         personal="template to keys state reason created_at finished_at",
-        other={NUMBER: "id uuid once user_id", WORK: f"{WORK_COLUMNS} to_many give_up_at"},
+        other={NUMBER: "id uuid once user_id carrier_id", WORK: f"{WORK_COLUMNS} to_many give_up_at"},
     ),
+    "accounts_bounce": Columns(personal="address kind said at settled_at", other={NUMBER: "id user_id mail_id event"}),
     "accounts_deletion": Columns(
         personal="why state created_at written_at",
         other={NUMBER: "id user_id by_id mail_id", WORK: f"{WORK_COLUMNS} reason finished_at"},

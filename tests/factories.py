@@ -6,7 +6,7 @@ from datetime import timedelta
 import factory
 from django.utils import timezone
 
-from accounts.models import Agreement, AgreementVersion, Signature, User
+from accounts.models import Agreement, AgreementVersion, Bounce, Signature, User
 from datasets.kspace.report import Facts, Kind, Layout, PictureReport, Report, Scores, SliceReport
 from datasets.models import (
     AccessGrant,
@@ -54,6 +54,19 @@ class StaffFactory(UserFactory):
     email = factory.Sequence(lambda n: f"maintainer{n}@example.org")
     is_staff = True
     is_superuser = True
+
+
+class BounceFactory(factory.django.DjangoModelFactory):
+    """A mail that came back for good from the address that the person has."""
+
+    class Meta:
+        model = Bounce
+
+    user = factory.SubFactory(UserFactory)
+    address = factory.SelfAttribute("user.email")
+    kind = Bounce.Kind.PERMANENT
+    said = "smtp; 550 5.1.1 user unknown"
+    at = factory.LazyFunction(lambda: timezone.now() - timedelta(days=1))
 
 
 class AgreementFactory(factory.django.DjangoModelFactory):

@@ -33,7 +33,7 @@ from datasets.services.access import approve_request, decline_request, revoke_gr
 from datasets.services.deletions import carry_out
 from datasets.services.maintainers import create_maintainer_groups
 from tests.access import asked, link_of, offered, reviewed, sign
-from tests.factories import DownloadRecordFactory, StaffFactory, UserFactory
+from tests.factories import BounceFactory, DownloadRecordFactory, StaffFactory, UserFactory
 from tests.receipts import make_all_receipts
 
 EMAIL, OLD_EMAIL = "marked.person@marks.example.org", "marked.earlier@marks.example.org"
@@ -120,7 +120,8 @@ def with_mails(user: User) -> None:
     # Before there was an account.
     queue("account/unknown_account", to=EMAIL)
     said = {"state": "failed", "reason": f"The mail server said 550: {EMAIL} unknown", "finished_at": timezone.now()}
-    OutgoingMail.objects.create(template="access/link", to=EMAIL, user=user, **said)
+    mail = OutgoingMail.objects.create(template="access/link", to=EMAIL, user=user, **said)
+    BounceFactory(user=user, mail=mail, said=f"550 5.1.1 {EMAIL} unknown", event="marked-event")
 
 
 def with_log(user: User) -> None:

@@ -88,9 +88,16 @@ class DecidingAdmin(HouseAdmin):
 
     decisions: Sequence[Decision] = ()
 
+    # What stands above the columns of the rows that are decided about, where they need a name.
+    decided_headings: Sequence[str] = ()
+
     def describe(self, row: Any) -> Sequence[str]:
         """What the page shows of a row that is decided about."""
         return [str(row)]
+
+    def describe_all(self, rows: Sequence[Any]) -> list[Sequence[object]]:
+        """The same of all of them, for a page that looks something up for them together."""
+        return [self.describe(row) for row in rows]
 
     def back_from(self, row: Any) -> str:
         """Where to go when it is decided, or left as it is."""
@@ -139,11 +146,16 @@ class DecidingAdmin(HouseAdmin):
             "decision": decision,
             "form": form,
             "facts": self._facts_of(rows[0], decision),
-            "rows": [(row.pk, self.describe(row)) for row in rows],
+            "rows": list(zip([row.pk for row in rows], map(self._named, self.describe_all(rows)), strict=True)),
+            "headings": self.decided_headings,
             "back": back,
             "checkbox": ACTION_CHECKBOX_NAME,
         }
         return TemplateResponse(request, "admin/decision.html", context)
+
+    def _named(self, facts: Sequence[object]) -> list[tuple[str, object]]:
+        """Each with the name of its column, for screens on which columns stand one below the other."""
+        return list(zip(self.decided_headings or [""] * len(facts), facts, strict=True))
 
     def _facts_of(self, row: Any, decision: Decision) -> list[tuple[str, object]]:
         first, last = _facts.get((self.model, decision.name), ([], []))

@@ -82,6 +82,10 @@ class HouseChangeList(ChangeList):
             return [(F("pk") + 0).desc()]
         return super().get_ordering(request, queryset)
 
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = cast(Any, self.model_admin).with_marks(self.result_list)
+
     def _is_sortable(self, column: str) -> bool:
         """Whether `-3`, a column as the address names it, has a heading that sorts."""
         number = column.removeprefix("-")

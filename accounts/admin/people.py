@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.db.models import Model, QuerySet
+from django.db.models import Exists, F, Model, QuerySet
 from django.http import HttpRequest
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
@@ -17,7 +17,8 @@ from accounts.admin.history import history
 from accounts.admin.lists import SelectFilter, period
 from accounts.admin.marks import country, state
 from accounts.admin.pages import ReadOnlyAdmin, Table, shown_below
-from accounts.models import User
+from accounts.mail import bounce_of
+from accounts.models import Bounce, User
 from accounts.models.search import word_query
 from accounts.services.deletions import delete_account, is_being_deleted
 from accounts.services.exports import export_people
@@ -72,6 +73,22 @@ RESET = Decision(
 )
 
 
+class ReachFilter(admin.SimpleListFilter):
+    """Whose mail comes back."""
+
+    title = "mail"
+    parameter_name = "mail"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [("back", "Comes back")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if self.value() != "back":
+            return queryset
+        # From the few bounces to their people, rather than asking of everybody.
+        return queryset.filter(pk__in=Bounce.objects.open().filter(address=F("user__email")).values("user"))
+
+
 class CountryFilter(SelectFilter):
     title = "country"
     parameters = ("country",)
@@ -83,7 +100,7 @@ class CountryFilter(SelectFilter):
 @admin.register(User)
 class UserAdmin(ExportingAdmin, DecidingAdmin):
     list_display = ["email", "name", "institution", "home", "joined", "standing"]
-    list_filter = [period("date_joined", "registered"), "is_active", "is_staff", "position", CountryFilter]
+    list_filter = [period("date_joined", "registered"), "is_active", "is_staff", ReachFilter, "position", CountryFilter]
     search_fields = ["email", "name", "institution"]
     search_help_text = "Beginnings of words of the address, the name or the institution: zurich example"
     autocomplete_fields = ["groups"]
@@ -93,9 +110,12 @@ class UserAdmin(ExportingAdmin, DecidingAdmin):
     export = Export("people", export_people)
     fieldsets = [
         (None, {"fields": ["email", "name", "institution", "country", "position", "research_purpose"]}),
-        ("Account", {"fields": ["standing", "date_joined", "last_login"]}),
+        ("Account", {"fields": ["standing", "mail", "date_joined", "last_login"]}),
         ("Maintainer", {"fields": list(PRIVILEGES)}),
     ]
+
+    def with_marks(self, rows: QuerySet) -> QuerySet:
+        return rows.annotate(comes_back=Exists(Bounce.objects.open().of_the_outer_person()))
 
     def find(self, request: HttpRequest, queryset: QuerySet, term: str) -> QuerySet:
         query = word_query(term)
@@ -118,7 +138,16 @@ class UserAdmin(ExportingAdmin, DecidingAdmin):
             return state("revoked", "deleted")
         if not row.is_active:
             return state("revoked", "disabled")
+        if getattr(row, "comes_back", False):
+            return state("failed", "unreachable")
         return state("active", "maintainer" if row.is_staff else "active")
+
+    @admin.display(description="mail")
+    def mail(self, row: User) -> str:
+        bounce = bounce_of(row)
+        if bounce is None:
+            return "arrives, as far as is known"
+        return state("failed", f"comes back since {date_format(bounce.at, 'DATE_FORMAT')}")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """People register themselves, and confirm their address."""
@@ -137,7 +166,7 @@ class UserAdmin(ExportingAdmin, DecidingAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         """An address changes hands only by its owner's confirmation; an account opens and closes by its buttons."""
-        fixed = ["email", "standing", "date_joined", "last_login"]
+        fixed = ["email", "standing", "mail", "date_joined", "last_login"]
         own = obj is not None and obj.pk == request.user.pk
         return fixed if _is_superuser(request) and not own else [*fixed, *PRIVILEGES]
 
@@ -149,6 +178,21 @@ def addresses(user: Any) -> Table:
         (row.email, "confirmed" if row.verified else "not confirmed", "main" if row.primary else "") for row in rows
     ]
     return Table("E-mail addresses", ("Address", "State", ""), told)
+
+
+@shown_below(User, permission="accounts.view_user")
+def mails_back(user: Any) -> Table:
+    """What mail servers answered, newest first, and what has settled it."""
+    told = [
+        (row.at, row.address, row.get_kind_display(), row.said or "nothing", row.settled_at or _open(row, user))
+        for row in user.bounces.order_by("-at")[:20]
+    ]
+    headings = ("When (UTC)", "Address", "What", "The server said", "Known to work since (UTC)")
+    return Table("Mails that came back", headings, told)
+
+
+def _open(row: Bounce, user: User) -> str:
+    return "not known to work" if row.kind == Bounce.Kind.PERMANENT and row.address == user.email else "–"
 
 
 @shown_below(User, permission="accounts.view_user")

@@ -69,5 +69,12 @@ class ConfirmAddressForm(CodeForm):
         return code
 
 
+class CheckAddressForm(CodeForm):
+    purpose = CodePurpose.REACH
+
+    def refusal(self) -> str:
+        return "That is not the code we sent, or it has ended. After three wrong ones, ask for another."
+
+
 class ConfirmResetForm(CodeForm):
     purpose = CodePurpose.RESET

@@ -16,6 +16,7 @@ CODE_LIFETIME = timedelta(seconds=settings.ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TI
 @renders("account/email_confirmation_signup")
 @renders("account/email_confirmation")
 @renders("account/password_reset_code")
+@renders("account/address_check")
 def code_mail(mail: OutgoingMail) -> Content:
     runs_out = mail.created_at + CODE_LIFETIME
     if timezone.now() >= runs_out:

@@ -1,5 +1,6 @@
 """The way to the mail server: one connection for as long as there is more to send, and what its answers mean."""
 
+import re
 import smtplib
 from collections.abc import Callable
 from contextlib import suppress
@@ -8,12 +9,15 @@ from typing import Self
 
 from django.core.mail import get_connection
 
-from accounts.exceptions import MailDelayed, MailRefused, ServerDown
+from accounts.exceptions import AddressRefused, MailDelayed, MailRefused, ServerDown
 from accounts.mail.letters import Letter
 from accounts.mail.smtp import CLOSING, EmailBackend, Stale
 
 # The message is larger than the server takes: it always will be.
 TOO_LARGE = 552
+# What RFC 5321 has for an address that is not there, is elsewhere, or is written wrongly.
+NO_SUCH_ADDRESS = {550, 551, 553}
+ENHANCED = re.compile(r"5\.\d{1,3}\.\d{1,3}\b")
 
 
 class Courier:
@@ -32,8 +36,9 @@ class Courier:
         with suppress(smtplib.SMTPException, OSError):
             self.backend.close()
 
-    def send(self, letter: Letter, meanwhile: Callable[[], None] | None = None) -> None:
-        """Hand the mail over. MailRefused: never try again; MailDelayed: try later; ServerDown: so are all others.
+    def send(self, letter: Letter, meanwhile: Callable[[], None] | None = None) -> str:
+        """Hand the mail over; says what SES calls it. MailRefused: never try again; MailDelayed: try later; ServerDown:
+        so are all others.
 
         `meanwhile` is called while an SMTP server stores the mail; it must raise nothing."""
         try:
@@ -44,6 +49,8 @@ class Courier:
             raise MailRefused(f"The mail server cannot carry this mail: {error}") from None
         except smtplib.SMTPRecipientsRefused as refusal:
             code, text = next(iter(refusal.recipients.values()))
+            if is_about_the_address(code, text):
+                raise AddressRefused(_sentence(code, text)) from None
             raise self._meaning(code, text, permanent=500 <= code < 600) from None
         except smtplib.SMTPDataError as refusal:
             permanent = 500 <= refusal.smtp_code < 600
@@ -60,6 +67,7 @@ class Courier:
         except OSError as error:
             self.close()
             raise ServerDown(f"The mail server does not answer: {type(error).__name__}") from None
+        return str(letter.extra_headers.get("message_id", ""))
 
     def _hand_over(self, letter: Letter, meanwhile: Callable[[], None] | None) -> None:
         # The SES backend says what SES's answers mean itself.
@@ -87,6 +95,18 @@ class Courier:
             self.close()
             return ServerDown(_sentence(code, text))
         return MailDelayed(_sentence(code, text))
+
+
+def is_about_the_address(code: int, text: bytes | str) -> bool:
+    """Whether a refusal says that this address takes no mail, and not that a server dislikes ours. Where it names its
+    reason (RFC 3463), that counts: 5.1 is about addresses, 5.2.1 a closed mailbox, 5.7 somebody's policy."""
+    said = text.decode(errors="replace") if isinstance(text, bytes) else text
+    if not 500 <= code < 600:
+        return False
+    reason = ENHANCED.match(said)
+    if reason:
+        return reason[0].startswith("5.1.") or reason[0] == "5.2.1"
+    return code in NO_SUCH_ADDRESS
 
 
 def _sentence(code: int, text: bytes | str) -> str:

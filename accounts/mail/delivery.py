@@ -10,7 +10,8 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from accounts.exceptions import MailDelayed, MailRefused, Obsolete, ServerDown
+from accounts.exceptions import AddressRefused, MailDelayed, MailRefused, Obsolete, ServerDown
+from accounts.mail.bounces import note_refusal
 from accounts.mail.courier import Courier
 from accounts.mail.rounds import Round
 from accounts.models import Lease, OutgoingMail
@@ -75,22 +76,24 @@ def _deliver(carried: Round, courier: Courier, end: float = math.inf) -> bool:
 def _send(mail: OutgoingMail, carried: Round, courier: Courier) -> bool:
     server_is_up = True
     try:
-        courier.send(carried.letter(), carried.write_ahead)
+        carrier_id = courier.send(carried.letter(), carried.write_ahead)
     except (Obsolete, ObjectDoesNotExist) as why:
         mail.finish(mail.State.DONE, reason=f"Not sent: {why}")
     except MailRefused as why:
+        if isinstance(why, AddressRefused):
+            note_refusal(mail, str(why))
         mail.finish(mail.State.FAILED, reason=str(why))
     except MailDelayed as why:
         server_is_up = not isinstance(why, ServerDown)
         _delay(mail, str(why))
     else:
-        _record_sent(carried)
+        _record_sent(carried, carrier_id)
     # No address and no key: a row's number finds both for those who may see them.
     logger.info("mail %s", mail.state, extra={"mail": mail.pk, "template": mail.template, "attempts": mail.attempts})
     return server_is_up
 
 
-def _record_sent(carried: Round) -> None:
+def _record_sent(carried: Round, carrier_id: str) -> None:
     """A database that fails over just now must not make a mail that has left look unsent.
 
     While it is away nobody else can claim the row either. What remains: the lease may have run out meanwhile, and
@@ -99,7 +102,7 @@ def _record_sent(carried: Round) -> None:
     end = time.monotonic() + RECORDING_SECONDS
     for pause in chain((0.25, 0.5, 1), repeat(2)):
         try:
-            carried.record_sent()
+            carried.record_sent(carrier_id)
         except (OperationalError, InterfaceError):
             connection.close()
             if time.monotonic() >= end:

@@ -69,8 +69,8 @@ class Round:
 
     # What becomes of them -----------------------------------------------------------------------------------
 
-    def record_sent(self) -> None:
-        self.may_follow = self.in_hand.record_sent(self.following)
+    def record_sent(self, carrier_id: str) -> None:
+        self.may_follow = self.in_hand.record_sent(self.following, carrier_id=carrier_id)
 
     def give_back(self) -> None:
         """What nobody tried waits as before."""

@@ -1,6 +1,7 @@
 """People, agreements and mail."""
 
 from accounts.models.agreements import Agreement, AgreementVersion, Signature
+from accounts.models.bounces import Bounce
 from accounts.models.deletions import Deletion, Forgetting
 from accounts.models.leases import Lease
 from accounts.models.mails import OutgoingMail
@@ -13,6 +14,7 @@ __all__ = [
     "Account",
     "Agreement",
     "AgreementVersion",
+    "Bounce",
     "Deletion",
     "Forgetting",
     "GroupMember",

@@ -25,7 +25,7 @@ def end_of_patience() -> datetime:
 RECORD = """
 WITH recorded AS (
     UPDATE accounts_outgoingmail
-    SET state = 'done', reason = '', leased_until = NULL, finished_at = statement_timestamp()
+    SET state = 'done', reason = '', leased_until = NULL, finished_at = statement_timestamp(), carrier_id = %(carrier)s
     WHERE id = %(sent)s AND state <> 'done'
 )
 SELECT EXISTS (
@@ -39,9 +39,10 @@ SELECT EXISTS (
 """
 
 
-def _record(sent: "OutgoingMail | None", following: "OutgoingMail | None") -> bool:
+def _record(sent: "OutgoingMail | None", following: "OutgoingMail | None", carrier_id: str = "") -> bool:
     values = {
         "sent": sent.pk if sent else None,
+        "carrier": carrier_id[:120],
         "following": following.pk if following else None,
         "attempts": following.attempts if following else None,
     }
@@ -97,6 +98,9 @@ class OutgoingMail(Work):
     give_up_at = models.DateTimeField(
         default=end_of_patience, editable=False, help_text="A server that is still down then fails the mail."
     )
+    carrier_id = models.CharField(
+        max_length=120, blank=True, editable=False, help_text="What SES calls it when it tells what became of it."
+    )
 
     objects: ClassVar[MailQuerySet] = MailQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -116,6 +120,7 @@ class OutgoingMail(Work):
             models.Index(fields=["to"], opclasses=["varchar_pattern_ops"], name="mail_to"),
             models.Index(fields=["template", "id"], name="mail_template"),
             models.Index(fields=["created_at"], name="mail_created"),
+            models.Index(fields=["carrier_id"], condition=~models.Q(carrier_id=""), name="mail_carrier"),
         ]
 
     def __str__(self) -> str:
@@ -136,10 +141,10 @@ class OutgoingMail(Work):
         """A worker that died in a round held many, and sent one of them: none is blamed, each is then tried alone."""
         return not self.is_of_a_round
 
-    def record_sent(self, following: "OutgoingMail | None" = None) -> bool:
+    def record_sent(self, following: "OutgoingMail | None" = None, *, carrier_id: str = "") -> bool:
         """It has left, whoever may hold the row by now: a worker that has not sent it yet finds it done. In the same
         statement: whether the following mail of a round may leave."""
-        may_follow = _record(self, following)
+        may_follow = _record(self, following, carrier_id)
         self.state, self.reason, self.leased_until = self.State.DONE, "", None
         return may_follow
 

@@ -6,7 +6,7 @@ from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permis
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -18,6 +18,14 @@ from accounts.models.search import WordVector, word_query
 REQUIRED_PROFILE = ("name", "institution", "country", "position", "research_purpose")
 # Where the address of an account that was deleted stands; no mail can go there (RFC 2606).
 NOWHERE = "@deleted.invalid"
+
+
+class Domain(Func):
+    """What stands behind the @ of an address."""
+
+    function = "SUBSTRING"
+    template = "%(function)s(%(expressions)s FROM '[^@]*$')"
+    output_field = models.CharField()
 
 
 class UserManager(BaseUserManager["User"]):
@@ -81,6 +89,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         editable=False,
         help_text="Since when the person wants no announcements. Errata and withdrawals are none.",
     )
+    undigested_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since when this maintainer wants no daily mail of requests."
+    )
     sessions_ended = models.PositiveIntegerField(
         default=0, editable=False, help_text="How often the person signed out everywhere."
     )
@@ -106,6 +117,9 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.Index(fields=["position", "id"], name="user_position"),
             models.Index(fields=["id"], condition=Q(is_staff=True), name="user_staff"),
             models.Index(fields=["id"], condition=Q(is_active=False), name="user_disabled"),
+            # For the hints beside a request: who else is from there, who else has that name.
+            models.Index(Domain("email"), name="user_domain"),
+            models.Index(Lower("name"), name="user_name"),
         ]
 
     def __str__(self) -> str:

@@ -28,6 +28,15 @@ def subscribe(user: User) -> None:
     User.objects.filter(pk=user.pk).update(unsubscribed_at=None)
 
 
+def stop_digest(user: User) -> None:
+    """No daily mail about requests to this maintainer."""
+    User.objects.filter(pk=user.pk, undigested_at=None).update(undigested_at=Now())
+
+
+def resume_digest(user: User) -> None:
+    User.objects.filter(pk=user.pk).update(undigested_at=None)
+
+
 def token_of(user: User) -> str:
     raw = user.pk.to_bytes(NUMBER_BYTES, "big")
     return base64.urlsafe_b64encode(raw + _seal(raw, settings.SECRET_KEY)).decode()

@@ -2,27 +2,32 @@
 
 import hmac
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from enum import StrEnum
 
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.exceptions import Obsolete
-from accounts.mail import CODE_LIFETIME, code_of
+from accounts.exceptions import MoveNotAllowed, Obsolete
+from accounts.mail import CODE_LIFETIME, code_of, mint_code, note_arrival, queue
 from accounts.models import OutgoingMail, User
 
 TRIES = 3
+# Codes to an address from which mail came back: each may come back as well, which harms the site's name as a sender.
+CHECKS_A_DAY = 3
 
 
 class CodePurpose(StrEnum):
     CONFIRM = "confirm"
     RESET = "reset"
+    REACH = "reach"
 
 
 # The mails that carry a code for a purpose.
 CODE_MAILS = {
     CodePurpose.CONFIRM: ("account/email_confirmation_signup", "account/email_confirmation"),
     CodePurpose.RESET: ("account/password_reset_code",),
+    CodePurpose.REACH: ("account/address_check",),
 }
 
 
@@ -42,7 +47,24 @@ def try_code(purpose: CodePurpose, typed: str, *, asked: Sequence[str], to: str,
     for mail in mails:
         mail.keys |= {"used_by": asked[-1]} if right else {"wrong": mail.keys.get("wrong", 0) + 1}
     OutgoingMail.objects.bulk_update(mails, ["keys"])
+    if right:
+        note_arrival(user, to)
     return right
+
+
+@transaction.atomic
+def check_address(user: User) -> str:
+    """Mail a code to the person's address, to see whether it arrives; gives the nonce of that code."""
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    (template,) = CODE_MAILS[CodePurpose.REACH]
+    since = timezone.now() - timedelta(days=1)
+    if OutgoingMail.objects.filter(user=user, template=template, created_at__gt=since).count() >= CHECKS_A_DAY:
+        raise MoveNotAllowed(
+            f"We mailed {CHECKS_A_DAY} codes to {user.email} within a day. If none arrived, change the address."
+        )
+    nonce, _code = mint_code(CodePurpose.REACH)
+    queue(template, user=user, nonce=nonce)
+    return nonce
 
 
 @transaction.atomic

@@ -20,7 +20,7 @@ from django.db import connection
 from django.db.models import Case, Model, Q, Value, When
 from django.db.models.functions import Coalesce, Now
 
-from accounts.models import OutgoingMail, Signature, User, Work
+from accounts.models import Bounce, OutgoingMail, Signature, User, Work
 from accounts.models.users import NOWHERE, REQUIRED_PROFILE
 from accounts.services.people import ACTED, TOLD
 
@@ -33,6 +33,7 @@ def forget_account(user: User) -> None:
     forget_rows_in_log(User, [user.pk])
     forget_rows_in_log(Signature, Signature.objects.filter(user=user).values_list("pk", flat=True))
     forget_mails(user, addresses)
+    Bounce.objects.filter(user=user).delete()
     end_stored_sessions(user, addresses)
     forget_ways_in(user)
     forget_profile(user)
@@ -126,7 +127,7 @@ def forget_profile(user: User) -> None:
         user.email = f"deleted-{secrets.token_hex(8)}{NOWHERE}"
     for column in (*REQUIRED_PROFILE, "is_active", "is_staff", "is_superuser"):
         setattr(user, column, "" if column in REQUIRED_PROFILE else False)
-    user.last_login = user.unsubscribed_at = None
+    user.last_login = user.unsubscribed_at = user.undigested_at = None
     if user.has_usable_password():
         user.set_unusable_password()
     user.save()

@@ -11,7 +11,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model, Q, QuerySet
 from pghistory.core import event_models
 
-from accounts.models import Account, Deletion, GroupMember, OutgoingMail, User
+from accounts.models import Account, Bounce, Deletion, GroupMember, OutgoingMail, User
 
 Part = dict[str, Any]
 # What a mail's row holds of its code.
@@ -34,6 +34,7 @@ def account_of(user: User) -> Part:
         "superuser": user.is_superuser,
         "signed_out_everywhere": user.sessions_ended,
         "unsubscribed_from_announcements": user.unsubscribed_at,
+        "no_daily_mail_of_requests": user.undigested_at,
         "deletion": Deletion.objects.filter(user=user).values("created_at", "written_at", "state", "why").first(),
         "groups": [group.name for group in user.groups.all()],
         "permissions": own_permissions(user),
@@ -96,6 +97,12 @@ def signatures_of(user: User) -> list[Part]:
         }
         for signature in user.signatures.select_related("version__agreement").order_by("pk")
     ]
+
+
+def bounces_of(user: User) -> list[Part]:
+    """What mail servers answered about the person's addresses."""
+    told = Bounce.objects.filter(user=user).order_by("pk")
+    return [dict(row) for row in told.values("address", "kind", "said", "at", "settled_at")]
 
 
 def mails_to(user: User) -> list[Part]:

@@ -19,7 +19,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from accounts.models import Deletion, OutgoingMail, Signature, User
+from accounts.models import Bounce, Deletion, OutgoingMail, Signature, User
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ BATCH = 1_000
 UNCONFIRMED_DAYS = 30
 SENT_DAYS, FAILED_DAYS = 90, 180
 LOG_DAYS = 730
+BOUNCE_DAYS = 365
 # From where and with what something about an account was changed: its mail said so.
 WHENCE = ("address", "agent")
 
@@ -128,6 +129,11 @@ def forget_whence(days: int) -> int:
     return len(batch)
 
 
+def forget_bounces(days: int) -> int:
+    """Also those that are open: mail to the address is then tried again."""
+    return delete_batch(Bounce.objects.filter(at__lt=before(days)).order_by("at"))
+
+
 def forget_sessions(days: int) -> int:
     """Nobody comes back to a session that ran out, so nothing else would delete what it holds."""
     return delete_batch(Session.objects.filter(expire_date__lt=before(days)).order_by("expire_date"))
@@ -146,7 +152,7 @@ RULES = [
             *("account.EmailConfirmation", "socialaccount.SocialAccount", "socialaccount.SocialToken"),
         ),
         what="Account: address, name, institution, country, position, research purpose, connected providers, and since "
-        "when you want no announcements",
+        "when you want no announcements, or no daily mail about requests",
         why="To know who holds the data, and to decide on access",
         seen_by=YOU_AND_US,
         how_long="As long as the account. Afterwards a row without any of it remains, to which signatures and "
@@ -217,6 +223,16 @@ RULES = [
         how_long="{days} days, then they are blanked",
         days=lambda: settings.ADDRESS_DAYS,
         forget=forget_whence,
+    ),
+    Rule(
+        models=("accounts.Bounce",),
+        what="Mails to your address that came back, or that were reported as unwanted: address, time, and what the "
+        "mail server said",
+        why="To tell you, and to send no more announcements where nobody reads them",
+        seen_by=YOU_AND_US,
+        how_long="{days} days, then they are deleted",
+        days=lambda: BOUNCE_DAYS,
+        forget=forget_bounces,
     ),
     Rule(
         models=("admin.LogEntry",),

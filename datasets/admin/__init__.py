@@ -1,4 +1,5 @@
-"""The admin's pages: catalogue, releases and their import, errata, access, downloads, notices, evidence, previews."""
+"""The admin's pages: catalogue, releases and their import, errata, requests and access, downloads, notices, evidence,
+previews."""
 
 from datasets.admin import (
     access,
@@ -11,6 +12,7 @@ from datasets.admin import (
     notices,
     previews,
     releases,
+    requests,
 )
 
 __all__ = [
@@ -24,4 +26,5 @@ __all__ = [
     "notices",
     "previews",
     "releases",
+    "requests",
 ]

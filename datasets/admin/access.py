@@ -1,4 +1,4 @@
-"""Requests and grants: read here, decided through services."""
+"""Grants of access: read here, decided through services; and what they share with requests."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,45 +11,21 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 
 from accounts.admin.decisions import DecidingAdmin, Decision, ReasonForm
 from accounts.admin.history import history
-from accounts.admin.lists import period
-from accounts.admin.marks import country, link_to, sentences, short, state
+from accounts.admin.marks import link_to, short, state
 from accounts.admin.pages import ReadOnlyAdmin, Table, shown_below
 from accounts.models import User
 from datasets.admin.usage import CAP, allowance
 from datasets.exceptions import MoveNotAllowed, ProfileIncomplete, SignatureNeeded
-from datasets.models import AccessGrant, AccessRequest
-from datasets.services.access import approve_request, decline_request, renew_grant, resend_links, revoke_grant
+from datasets.models import AccessGrant
+from datasets.services.access import renew_grant, resend_links, revoke_grant
 
 # A grant that ends within so many days is about to.
 SOON = timedelta(days=30)
 REFUSALS = (MoveNotAllowed, SignatureNeeded, ProfileIncomplete)
 
-APPROVE = Decision(
-    name="approve",
-    title="Approve",
-    consequence="Access opens at once for as long as the dataset says, and the person is mailed the link.",
-    service=approve_request,
-    done="{row}: approved.",
-    permission="datasets.change_accessrequest",
-    is_open=lambda request: request.status == AccessRequest.Status.PENDING,
-    refusals=REFUSALS,
-)
-DECLINE = Decision(
-    name="decline",
-    title="Decline",
-    consequence="The person is mailed the reason, and may ask again.",
-    service=decline_request,
-    done="{row}: declined.",
-    permission="datasets.change_accessrequest",
-    is_open=lambda request: request.status == AccessRequest.Status.PENDING,
-    form=ReasonForm,
-    refusals=REFUSALS,
-    is_grave=True,
-)
 REVOKE = Decision(
     name="revoke",
     title="Revoke",
@@ -117,48 +93,6 @@ class PersonsAdmin(ReadOnlyAdmin, DecidingAdmin):
     @admin.display(description="institution")
     def institution(self, row: Any) -> str:
         return row.user.institution
-
-
-@admin.register(AccessRequest)
-class AccessRequestAdmin(PersonsAdmin):
-    list_display = ["__str__", "name", "institution", "how_far", "created_at", "waited", "decided_by", "why"]
-    list_select_related = ["user", "dataset", "decided_by", "signature__version__agreement"]
-    left_out = [*PersonsAdmin.left_out, *(f"signature__version__{name}" for name in ("text", "summary", "changes"))]
-    list_filter = ["status", "dataset", period("created_at", "asked")]
-    decisions = [APPROVE, DECLINE]
-    fieldsets = [
-        (None, {"fields": ["dataset", "purpose", "signature", "created_at", "waited"]}),
-        ("Person", {"fields": ["user", "name", "institution", "country_of", "position"]}),
-        ("Decision", {"fields": ["how_far", "decided_at", "decided_by", "reason"]}),
-    ]
-
-    def get_ordering(self, request: HttpRequest) -> list[Any]:
-        """Who waits longest is first in the queue."""
-        return ["id"] if request.GET.get("status__exact") == AccessRequest.Status.PENDING else ["-id"]
-
-    def describe(self, row: AccessRequest) -> Sequence[str]:
-        """The whole purpose: it is what is decided about."""
-        return [*super().describe(row), sentences(row.purpose.splitlines())]
-
-    @admin.display(description="state")
-    def how_far(self, row: AccessRequest) -> SafeString:
-        return state(row.status)
-
-    @admin.display(description="waited")
-    def waited(self, row: AccessRequest) -> str:
-        return timesince(row.created_at, row.decided_at, depth=1)
-
-    @admin.display(description="country")
-    def country_of(self, row: AccessRequest) -> str:
-        return country(row.user.country)
-
-    @admin.display(description="position")
-    def position(self, row: AccessRequest) -> str:
-        return row.user.get_position_display()
-
-    @admin.display(description="reason")
-    def why(self, row: AccessRequest) -> str:
-        return short(row.reason)
 
 
 class StandingFilter(admin.SimpleListFilter):
@@ -232,19 +166,7 @@ def standing(grant: AccessGrant) -> str:
     return "ends soon" if grant.ends_at - timezone.now() <= SOON else str(grant.status)
 
 
-shown_below(AccessRequest, permission="datasets.view_accessrequest")(history)
 shown_below(AccessGrant, permission="datasets.view_accessgrant")(history)
-
-
-@shown_below(AccessRequest, permission="datasets.view_accessrequest")
-def other_requests(request: Any) -> Table:
-    """What the same person asked for before, which a reviewer wants to know."""
-    rows = request.user.access_requests.exclude(pk=request.pk).select_related("dataset").order_by("-id")[:20]
-    told = [
-        (link_to("datasets_accessrequest", row.pk, row.dataset.name), state(row.status), row.created_at, row.reason)
-        for row in rows
-    ]
-    return Table("Other requests of this person", ("Dataset", "State", "Asked (UTC)", "Reason"), told)
 
 
 @shown_below(User, permission="datasets.view_accessgrant")
@@ -259,19 +181,4 @@ def grants(user: Any) -> Table:
         ("Dataset", "State", "From (UTC)", "Until (UTC)"),
         told,
         all_of_them=f"{reverse('admin:datasets_accessgrant_changelist')}?user__id__exact={user.pk}",
-    )
-
-
-@shown_below(User, permission="datasets.view_accessrequest")
-def requests(user: Any) -> Table:
-    rows = user.access_requests.select_related("dataset").defer("dataset__description").order_by("-id")[:20]
-    told = [
-        (link_to("datasets_accessrequest", row.pk, row.dataset.name), state(row.status), row.created_at, row.reason)
-        for row in rows
-    ]
-    return Table(
-        "Requests",
-        ("Dataset", "State", "Asked (UTC)", "Reason"),
-        told,
-        all_of_them=f"{reverse('admin:datasets_accessrequest_changelist')}?user__id__exact={user.pk}",
     )

@@ -12,16 +12,16 @@ from django.utils.html import format_html
 
 from accounts.admin.decisions import told_before
 from accounts.admin.lists import period
-from accounts.admin.marks import link_to, state
+from accounts.admin.marks import link_to, short, state
 from accounts.admin.pages import Table, shown_below
 from accounts.admin.work import WorkAdmin
 from accounts.exceptions import MoveNotAllowed
-from accounts.models import AgreementVersion
+from accounts.models import AgreementVersion, OutgoingMail
 from accounts.services.agreements import planned_day
 from datasets.admin.counting import counted
 from datasets.admin.trials import TryingAdmin
 from datasets.models import Notice, Release
-from datasets.services.notices import people_to_reach, reminder_day
+from datasets.services.notices import MAILS, people_to_reach, reminder_day
 
 
 @admin.register(Notice)
@@ -50,6 +50,24 @@ class NoticeAdmin(WorkAdmin, TryingAdmin):
         """A test says for whom it was, so that nobody takes it for the notice."""
         said = f"{row.version or row.release}"
         return f"{said}: a test for {row.test_for}" if row.test_for else said
+
+
+@shown_below(Notice, permission="accounts.view_outgoingmail")
+def not_told(notice: Any) -> Table:
+    """Whom the notice should have told and could not, so that somebody tells them in another way."""
+    mails = OutgoingMail.objects.failed().filter(once__startswith=f"notice:{notice.pk}:")
+    rows = [
+        (link_to("accounts_outgoingmail", mail.pk, mail.to), mail.user and mail.user.name, short(mail.reason))
+        for mail in mails.select_related("user").order_by("-pk")[:20]
+    ]
+    address = reverse("admin:accounts_outgoingmail_changelist")
+    return Table(
+        "Could not be told",
+        ("Address", "Name", "Why"),
+        rows,
+        empty="Nobody.",
+        all_of_them=f"{address}?state__exact=failed&template={MAILS[Notice.Kind(notice.kind)]}" if rows else "",
+    )
 
 
 @told_before(AgreementVersion, "publish")

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
 
 from accounts.mail import Attachment, Content, Obsolete, renders
 from accounts.models import OutgoingMail, Signature
@@ -17,6 +18,8 @@ from datasets.models import (
     DownloadRecord,
     Release,
 )
+from datasets.services.access.digests import waiting_by_dataset, wants_digest
+from datasets.services.access.hints import LONG
 from datasets.services.access.reminders import ends_on
 from datasets.services.access.standings import standing_of
 from datasets.services.downloads.lists import ListedFile, as_commands, commands_for, listing
@@ -110,6 +113,19 @@ def much_requested_maintainer(mail: OutgoingMail) -> Content:
     )
     context = {"usage": usage, "grant": grant, "dataset": grant.dataset, "reached": mail.keys["reached"]}
     return Content(context | {"places": places, "person": grant.user})
+
+
+@renders("access/waiting")
+def waiting(mail: OutgoingMail) -> Content:
+    """To a reviewer: how many requests wait when it is sent, and nobody's name."""
+    if mail.user is None or not wants_digest(mail.user):
+        raise Obsolete("This person decides about no requests, or wants no daily mail.")
+    rows = list(waiting_by_dataset())
+    if not rows:
+        raise Obsolete("No request waits any more.")
+    long = AccessRequest.objects.pending().filter(created_at__lt=timezone.now() - LONG).count()
+    total = sum(row["count"] for row in rows)
+    return Content({"rows": rows, "total": total, "oldest": rows[0]["oldest"], "long": long, "days": LONG.days})
 
 
 def grouped(files: Iterable[ListedFile]) -> list[Group]:

@@ -4,11 +4,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
 from django.utils import timezone
 
-from accounts.mail import Content, Obsolete, renders, renders_together
+from accounts.exceptions import MailRefused
+from accounts.mail import Content, Obsolete, bounce_of, renders, renders_together, whose_mail_comes_back
 from accounts.mail.letters import Letter, letter_with
 from accounts.mail.outbox import Renderer
 from accounts.models import AgreementVersion, OutgoingMail, User
@@ -31,6 +32,7 @@ NAMED = 12
 # How long a worker keeps what a notice says to everybody, such as a dataset's name.
 KEPT_SECONDS = 30
 NOT_CONCERNED = "It does not concern this person any more."
+COMES_BACK = "Mail to this address comes back; the person is told at the next sign-in."
 
 
 # Agreements -----------------------------------------------------------------------------------------------
@@ -50,6 +52,8 @@ def new_version_due(mail: OutgoingMail) -> Content:
 
 
 def _concern(mail: OutgoingMail, version: AgreementVersion | None) -> dict[str, Any]:
+    if mail.user and bounce_of(mail.user):
+        raise Obsolete(COMES_BACK)
     concern = concern_of(mail.user, version) if mail.user and version else None
     if version is None or concern is None:
         raise Obsolete("It is signed, or the access has ended, or the account is disabled.")
@@ -85,13 +89,24 @@ def about_release(mails: Sequence[OutgoingMail]) -> Renderer:
     said = _said_lately(mails[0].keys["notice"], int(time.monotonic() // KEPT_SECONDS))
     untrue = why_untrue(said.notice)
     told = {} if untrue else _told(said, [mail.user_id for mail in mails if mail.user_id])
+    unreachable = whose_mail_comes_back(told)
 
     def render(mail: OutgoingMail) -> Content:
         if mail.user is None or mail.user.pk not in told:
             raise Obsolete(untrue or NOT_CONCERNED)
+        if mail.user.pk in unreachable:
+            _give_up(said.notice, mail.user)
         return _content(said, mail.user, told[mail.user.pk])
 
     return render
+
+
+def _give_up(notice: Notice, user: User) -> NoReturn:
+    """An announcement is let go. Who has data with which something is wrong must be told: that they cannot be is a mail
+    that failed, which is looked at."""
+    if notice.kind == Notice.Kind.RELEASE:
+        raise Obsolete(COMES_BACK)
+    raise MailRefused(f"Mail to {user.email} comes back, so it was not sent. Tell the person in another way.")
 
 
 def preview(notice: Notice, *, to: User) -> Letter:

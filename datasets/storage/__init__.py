@@ -185,7 +185,7 @@ class Bucket:
             if not self.reachable():
                 raise
             raise ObjectRefused(
-                f"The bucket does not let this site read the object {key}: it is missing, or the site has no right to it."
+                f"The bucket does not let this site read the object {key}: it is missing, or the right to it is."
             ) from error
 
     def _range(self, key: str, start: int, stop: int, *, etag: str, version_id: str) -> Answer:

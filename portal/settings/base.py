@@ -177,6 +177,8 @@ globals().update(mail_settings(env.str("EMAIL_URL", default="smtp://127.0.0.1:25
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="data@example.org")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+# The SNS topic by which SES tells of bounces and complaints, at /mail/events/. Without it that address answers 404.
+SES_EVENTS_TOPIC_ARN = env.str("SES_EVENTS_TOPIC_ARN", default="")
 
 # Work -------------------------------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL
@@ -226,6 +228,12 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3_600},
     },
     "remind": {"task": "datasets.tasks.remind_of_ends", "schedule": schedule(3600), "options": {"expires": 3_600}},
+    # Hourly too: the day's mail is written once, by whichever run comes first after six o'clock.
+    "tell-reviewers": {
+        "task": "datasets.tasks.tell_reviewers",
+        "schedule": schedule(3600),
+        "options": {"expires": 3_600},
+    },
     "forget": {
         "task": "accounts.tasks.forget_what_is_old",
         "schedule": schedule(86_400),
@@ -344,6 +352,7 @@ PERSONAL_DATA = {
     "account": "accounts.services.personal_data.account_of",
     "agreements": "accounts.services.personal_data.signatures_of",
     "mails": "accounts.services.personal_data.mails_to",
+    "mails_that_came_back": "accounts.services.personal_data.bounces_of",
     "access": "datasets.services.personal_data.access_of",
 }
 # What forgets a person whose account is deleted, in this order: each function takes the person.

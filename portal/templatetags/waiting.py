@@ -1,6 +1,5 @@
 """The first page of the admin: what waits for a person. Each query is bounded and reads an index."""
 
-from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +18,7 @@ from accounts.models import OutgoingMail
 from accounts.models.work import Work
 from accounts.services.work import LATE
 from datasets.models import AccessGrant, AccessRequest, Drift
+from datasets.services.access import hints_for
 from portal.work import seen_by
 
 register = template.Library()
@@ -26,8 +26,6 @@ register = template.Library()
 # Rows of a table; its heading's number goes on, up to the second.
 LISTED, COUNTED = 10, 1_000
 SOON = timedelta(days=30)
-# A purpose shorter than this says little.
-SHORT_PURPOSE = 150
 
 
 @dataclass(frozen=True)
@@ -65,14 +63,14 @@ def _requests() -> tuple[list[Figure], list[Table]]:
     oldest = list(pending.select_related("user", "dataset").defer("dataset__description")[:LISTED])
     address = f"{reverse('admin:datasets_accessrequest_changelist')}?status__exact=pending"
     waits = f"; the oldest for {_since(oldest[0].created_at)}" if oldest else ""
-    hints = _hints(oldest)
+    hints = hints_for(oldest)
     rows = [
         (
             link_to("datasets_accessrequest", row.pk, row.user.get_full_name()),
             f"{row.user.institution or 'not recorded'}, {country(row.user.country)}",
             row.dataset.name,
             _since(row.created_at),
-            "; ".join(hints[row.pk]),
+            "; ".join(hints[row.pk].lines),
             link_to("datasets_accessrequest", row.pk, "Review"),
         )
         for row in oldest
@@ -80,26 +78,6 @@ def _requests() -> tuple[list[Figure], list[Table]]:
     headings = ("Who", "Institution", "Dataset", "Waits", "Hints", "")
     table = Table("Waiting for you", headings, rows, empty="No request waits.", all_of_them=address if oldest else "")
     return [_figure(pending, f"request waits{waits}", f"requests wait{waits}", address)], [table]
-
-
-def _hints(requests: list[AccessRequest]) -> dict[int, list[str]]:
-    """What a reviewer would look up about those who ask. Two queries for all of them."""
-    people = [request.user_id for request in requests]
-    held, declined = defaultdict(list), defaultdict(set)
-    grants = AccessGrant.objects.current().filter(user__in=people).select_related("dataset")
-    for grant in grants.only("user_id", "starts_at", "dataset__name"):
-        held[grant.user_id].append(f"holds {grant.dataset.name} since {date_format(grant.starts_at, 'F Y')}")
-    former = AccessRequest.objects.filter(user__in=people, status=AccessRequest.Status.DECLINED)
-    for user, name in former.values_list("user_id", "dataset__name").distinct():
-        declined[user].add(f"was declined for {name}")
-    return {
-        request.pk: [
-            *held[request.user_id],
-            *sorted(declined[request.user_id]),
-            *([f"purpose of {len(request.purpose)} characters"] if len(request.purpose) < SHORT_PURPOSE else []),
-        ]
-        for request in requests
-    }
 
 
 def _grants() -> tuple[list[Figure], list[Table]]:

@@ -64,3 +64,19 @@ def test_a_providers_client_is_an_id_and_a_secret(
 def test_a_section_of_my_data_that_is_not_there_is_an_error(settings: Settings) -> None:
     settings.PERSONAL_DATA = {**settings.PERSONAL_DATA, "shoes": "accounts.services.personal_data.shoes_of"}
     assert found() == ["accounts.E007"]
+
+
+@pytest.mark.parametrize(
+    ("topic", "problems"),
+    [
+        ("", []),
+        ("arn:aws:sns:eu-central-1:123456789012:portal-mail", []),
+        ("arn:aws-cn:sns:cn-north-1:123456789012:portal-mail", []),
+        ("portal-mail", ["accounts.E008"]),
+        ("arn:aws:sns:evil.example/:123456789012:portal-mail", ["accounts.E008"]),
+        ("arn:aws:sqs:eu-central-1:123456789012:portal-mail", ["accounts.E008"]),
+    ],
+)
+def test_a_topic_of_events_has_the_name_of_one(settings: Settings, topic: str, problems: list[str]) -> None:
+    settings.SES_EVENTS_TOPIC_ARN = topic
+    assert found() == problems

@@ -22,6 +22,7 @@ from datasets.services.notices import send_test
 from tests.factories import (
     AccessGrantFactory,
     AccessRequestFactory,
+    BounceFactory,
     DownloadLinkFactory,
     DownloadRecordFactory,
     SignatureFactory,
@@ -105,9 +106,11 @@ def everything(user: User) -> dict[str, str]:
         action_flag=CHANGE,
         change_message="so",
     )
+    BounceFactory(user=user, said="550 No such mailbox here")
     Deletion.objects.create(user=user, why="What a maintainer wrote")
     send_test(Notice(kind="withdrawal", release=link.release, text="What was tried"), to=user)
     return {
+        "accounts.Bounce": "550 No such mailbox here",
         "accounts.Deletion": "What a maintainer wrote",
         "accounts.Signature": signature.record_hash,
         "accounts.OutgoingMail": "account/password_changed",
@@ -175,7 +178,7 @@ def test_my_data_costs_the_same_queries_however_much_there_is(quiet: User, djang
         DownloadRecordFactory(link=DownloadLinkFactory(grant=grant))
         SignatureFactory(user=quiet)
         AccessRequestFactory(user=quiet)
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(21):
         data = export_my_data(quiet)
     assert len(data["access"]["downloads"]) == 5
     json.dumps(data, default=str)

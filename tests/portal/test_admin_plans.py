@@ -12,7 +12,7 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from accounts.admin import lists
-from accounts.models import OutgoingMail, Signature, User
+from accounts.models import Bounce, OutgoingMail, Signature, User
 from datasets.models import (
     AccessGrant,
     AccessRequest,
@@ -108,6 +108,9 @@ def fill() -> None:
     ask(signatures, dataset, days)
     hand_out(people, release, archive)
     render(archive)
+    Bounce.objects.bulk_create(
+        Bounce(user=person, address=person.email, kind="permanent", at=NOW) for person in people[:: NUMBER // 5]
+    )
     # A dataset that hardly anybody has taken yet: its rows must not be looked for among all others.
     downloaded_by(people[0])
     log(people)
@@ -201,6 +204,7 @@ WAYS = {
     "accounts/user/?q=number77": "user_words",
     "accounts/user/?country=IS": "user_country",
     "accounts/user/?is_staff__exact=1": "user_staff",
+    "accounts/user/?mail=back": "bounce_open",
     "accounts/user/?is_active__exact=0": "user_disabled",
     f"accounts/user/?date_joined_from={DAY}&date_joined_until={DAY}": "user_joined",
     "accounts/user/?position__exact=clinician": "user_position",
@@ -212,6 +216,9 @@ WAYS = {
     "admin/logentry/?action_flag__exact=3": "log_action",
     "datasets/accessrequest/?dataset__id__exact={dataset}": "datasets_accessrequest_dataset_id",
     "datasets/accessrequest/?status__exact=pending": "request_",
+    "datasets/accessrequest/?p=1": "user_domain",
+    "datasets/accessrequest/": "user_name",
+    "datasets/accessrequest/?status__exact=all": "datasets_accessrequest_pkey",
     "datasets/accessgrant/?dataset__id__exact={dataset}": "datasets_accessgrant_dataset_id",
     "datasets/accessgrant/?user__id__exact={person}": "datasets_accessgrant_user_id",
     "datasets/downloadlink/?grant__id__exact={grant}": "datasets_downloadlink_grant_id",

@@ -95,6 +95,11 @@ def declined(template: str) -> OutgoingMail:
     return last(template)
 
 
+def waiting(template: str) -> OutgoingMail | None:
+    asked(person(), dataset(reviewed))
+    return queue(template, user=StaffFactory.create(name=person().name))
+
+
 def revoked(template: str) -> OutgoingMail:
     revoke_grant(granted(person(), dataset()), by=StaffFactory.create(), reason=REASON)
     return last(template)
@@ -164,12 +169,16 @@ def much(template: str) -> OutgoingMail:
 
 
 MAILS = "/admin/accounts/outgoingmail/"
-CODES = {"account/email_confirmation", "account/email_confirmation_signup", "account/password_reset_code"}
+CODES = {
+    *("account/email_confirmation", "account/email_confirmation_signup"),
+    *("account/password_reset_code", "account/address_check"),
+}
 # How a row of each mail comes to be; those of accounts' events are alike.
 MADE: dict[str, Callable[[str], OutgoingMail | None]] = {
     "account/email_confirmation": with_code,
     "account/email_confirmation_signup": with_code,
     "account/password_reset_code": with_code,
+    "account/address_check": with_code,
     "account/deleted": deleted,
     "agreement/receipt": receipt,
     "agreement/new_version": new_version,
@@ -182,6 +191,7 @@ MADE: dict[str, Callable[[str], OutgoingMail | None]] = {
     "access/link": link,
     "access/requested": requested,
     "access/declined": declined,
+    "access/waiting": waiting,
     "access/revoked": revoked,
     "access/ends": ends,
     "access/much_requested": much,

@@ -36,6 +36,7 @@ WORDS = {
     ("accounts_user", "position"): "faculty",
     ("accounts_outgoingmail", "state"): "done",
     ("accounts_deletion", "state"): "done",
+    ("accounts_bounce", "kind"): "complaint",
     ("mfa_authenticator", "type"): "webauthn",
     ("datasets_accessrequest", "status"): "withdrawn",
     ("datasets_accessrequestevent", "status"): "withdrawn",

@@ -164,14 +164,16 @@ def _require_signature(user: User, dataset: Dataset) -> Signature:
 
 
 @transaction.atomic
-def approve_request(request: AccessRequest, *, by: User) -> AccessGrant:
-    """Open access and mail the link. A second click gives the same grant; a second maintainer gets a sentence."""
+def approve_request(request: AccessRequest, *, by: User, reason: str = "") -> AccessGrant:
+    """Open access and mail the link. A second click gives the same grant; a second maintainer gets a sentence.
+
+    A reason may stay with the request; the person is not mailed it."""
     request = _locked_request(request)
     if request.status == AccessRequest.Status.APPROVED and request.decided_by_id == by.pk:
         return AccessGrant.objects.filter(user=request.user_id, dataset=request.dataset_id).latest("id")
     if request.status == AccessRequest.Status.PENDING and not request.user.is_active:
         raise MoveNotAllowed(f"The account {request.user.email} is disabled. Enable it first, or decline the request.")
-    return _open_grant(request.user, request.dataset, request, by=by)
+    return _open_grant(request.user, request.dataset, request, by=by, reason=reason and require_reason(reason))
 
 
 @transaction.atomic
@@ -227,10 +229,12 @@ def require_reason(reason: str) -> str:
 # Steps that several of these share ---------------------------------------------------------------------------
 
 
-def _open_grant(user: User, dataset: Dataset, request: AccessRequest | None, *, by: User | None = None) -> AccessGrant:
+def _open_grant(
+    user: User, dataset: Dataset, request: AccessRequest | None, *, by: User | None = None, reason: str = ""
+) -> AccessGrant:
     """Approve the request, if there is one, and give the grant with its links; by None is the policy's decision."""
     if request is not None:
-        _decide(request, AccessRequest.Status.APPROVED, by=by)
+        _decide(request, AccessRequest.Status.APPROVED, by=by, reason=reason)
     grant = AccessGrant.objects.active().filter(user=user, dataset=dataset).select_for_update().first()
     if grant is None:
         now = timezone.now()

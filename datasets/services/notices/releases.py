@@ -1,8 +1,9 @@
 """Notices of releases: their planning, and whom each kind concerns.
 
-A new release is announced to those who hold access and have not unsubscribed. A withdrawal, its undoing and an erratum
-are told to exactly those who were issued a download of an affected archive: also when their access has ended, and
-whatever they unsubscribed from, for they have the data.
+A new release is announced to those who hold access, have not unsubscribed, and whose mail does not come back. A
+withdrawal, its undoing and an erratum are told to exactly those who were issued a download of an affected archive: also
+when their access has ended, and whatever they unsubscribed from, for they have the data. Where their mail comes back it
+is a mail that failed, for maintainers to see.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from accounts.mail import queue
-from accounts.models import User
+from accounts.models import Bounce, User
 from accounts.models.work import Work
 from datasets.models import AccessGrant, Archive, DownloadRecord, Erratum, Notice, Release
 
@@ -59,7 +60,8 @@ def people_told(notice: Notice) -> QuerySet[User]:
     """Whom a notice about a release reaches, each once. It need not be written yet: so many it would reach."""
     people = User.objects.active()
     if notice.kind == Notice.Kind.RELEASE:
-        return people.filter(Exists(_grants(notice).filter(user=OuterRef("pk"))), unsubscribed_at=None)
+        holders = people.filter(Exists(_grants(notice).filter(user=OuterRef("pk"))), unsubscribed_at=None)
+        return holders.filter(~Exists(Bounce.objects.open().of_the_outer_person()))
     records = DownloadRecord.objects.filter(link__grant__user=OuterRef("pk"), archive__in=affected_archives(notice))
     return people.filter(Exists(records))
 

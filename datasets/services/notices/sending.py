@@ -1,10 +1,10 @@
 """How notices get through to all whom they concern: in batches, each person once, whatever is killed meanwhile."""
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, QuerySet
 
 from accounts.mail import queue_all
-from accounts.models import User
+from accounts.models import Bounce, User
 from accounts.models.work import Work
 from accounts.services.work import work_through
 from datasets.models import Notice
@@ -56,7 +56,8 @@ def notice_of(pk: int) -> Notice:
 def people_of(notice: Notice) -> QuerySet[User]:
     """Whom a notice concerns, each once."""
     if notice.version is not None:
-        return agreements.people_to_reach(notice.version)
+        people = agreements.people_to_reach(notice.version)
+        return people.filter(~Exists(Bounce.objects.open().of_the_outer_person()))
     return releases.people_told(notice)
 
 
