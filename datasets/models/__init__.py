@@ -8,20 +8,26 @@ from datasets.models.errata import Erratum
 from datasets.models.ingests import Ingest
 from datasets.models.notices import Notice
 from datasets.models.previews import Preview
+from datasets.models.statistics import CountedPerson, DownloadCount, DownloadDay, DownloadShare, Period
 
 __all__ = [
     "AccessGrant",
     "AccessRequest",
     "Archive",
     "CatalogueEdition",
+    "CountedPerson",
     "DailyUsage",
     "Dataset",
+    "DownloadCount",
+    "DownloadDay",
     "DownloadLink",
     "DownloadRecord",
+    "DownloadShare",
     "Erratum",
     "EvidenceAnchor",
     "Ingest",
     "Notice",
+    "Period",
     "Preview",
     "Release",
     "Volume",
