@@ -1,5 +1,6 @@
 """A person, known by e-mail address."""
 
+from datetime import UTC, date, datetime, time
 from typing import Any, Self
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
@@ -37,6 +38,10 @@ class UserManager(BaseUserManager["User"]):
 class UserQuerySet(models.QuerySet["User"]):
     def active(self) -> Self:
         return self.filter(is_active=True)
+
+    def registered_since(self, first: date | None) -> Self:
+        """From the beginning of this day of UTC on; with none, all."""
+        return self.all() if first is None else self.filter(date_joined__gte=datetime.combine(first, time.min, UTC))
 
     def matching(self, text: str) -> Self:
         """Whose address, name or institution has words that begin with each word of the text."""

@@ -18,7 +18,7 @@ ALL = "all"
 
 GRANTS = """
     SELECT coalesce(dataset_id::text, 'all'), count(*), count(DISTINCT user_id) FROM datasets_accessgrant
-    WHERE status = 'active' AND ends_at > now() AND starts_at <= now() GROUP BY GROUPING SETS ((dataset_id), ())
+    WHERE status = 'active' AND ends_at > now() GROUP BY GROUPING SETS ((dataset_id), ())
 """
 # A request that its owner withdrew was not decided.
 DECISIONS = f"""
