@@ -11,11 +11,12 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.admin.marks import country
 from accounts.services.exports import csv_lines
 from accounts.services.work import LATE, standing_of
 from datasets.models import Dataset, DownloadShare, Period
 from portal.admin import DASHBOARD_SEEN_BY
-from portal.statistics import Statistics, label_of
+from portal.statistics import Statistics, held_at
 from portal.templatetags.waiting import grants
 from portal.work import seen_by
 
@@ -30,9 +31,8 @@ def dashboard_page(site: admin.AdminSite, request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:dashboard"))
     count = statistics.count
     kinds = seen_by(request.user)
-    figures, tables = [], []
-    if request.user.has_perm("datasets.view_accessgrant"):
-        figures, tables = grants(statistics.dataset)
+    sees_grants = request.user.has_perm("datasets.view_accessgrant")
+    figures, tables = grants(statistics.dataset) if sees_grants else ([], [])
     context = {
         **site.each_context(request),
         "title": "Dashboard",
@@ -80,6 +80,7 @@ def dashboard_file(site: admin.AdminSite, request: HttpRequest, name: str) -> St
     return response
 
 
+HOLD, REGISTERED = "people who hold access now", "people registered"
 COUNTS = ("downloads (distinct person and file)", "requests", "bytes asked for", "requests without bytes recorded")
 
 
@@ -99,25 +100,24 @@ def registrations_by_day(statistics: Statistics) -> Lines:
 
 
 def by_dataset(statistics: Statistics) -> Lines:
-    shares = DownloadShare.objects.filter(period=statistics.period, kind=DownloadShare.Kind.WHOLE)
-    found = {share.dataset_id: share for share in shares}
-    chosen_ones = [statistics.dataset] if statistics.dataset else statistics.datasets
+    found = statistics.shares_of_datasets()
     rows = (
         (row.slug, row.name, *counts_of(found.get(row.pk, DownloadShare())), statistics.holders(row))
-        for row in chosen_ones
+        for row in statistics.chosen
     )
-    return ("dataset", "name", *COUNTS, "people who hold access now"), rows
+    return ("dataset", "name", *COUNTS, HOLD), rows
 
 
 def by_country(statistics: Statistics) -> Lines:
-    shares = DownloadShare.objects.of(statistics.period, DownloadShare.Kind.COUNTRY, statistics.dataset)
-    rows = ((share.label, label_of(share), *counts_of(share)) for share in shares.iterator())
-    return ("country", "name", *COUNTS), rows
+    rows = ((code, country(code), *counts_of(share), *held) for code, share, held in statistics.countries())
+    return ("country", "name", *COUNTS, REGISTERED, HOLD), rows
 
 
 def by_institution(statistics: Statistics) -> Lines:
-    shares = DownloadShare.objects.of(statistics.period, DownloadShare.Kind.INSTITUTION, statistics.dataset)
-    return ("institution", *COUNTS), ((label_of(share), *counts_of(share)) for share in shares.iterator())
+    held = held_at(statistics.dataset)
+    shares = statistics.shares(DownloadShare.Kind.INSTITUTION).iterator()
+    rows = ((share.label, *counts_of(share), *held.get(share.label, (0, 0))) for share in shares)
+    return ("institution", *COUNTS, REGISTERED, HOLD), rows
 
 
 FILES: dict[str, Callable[[Statistics], Lines]] = {

@@ -19,6 +19,8 @@ LABEL_WIDTH = 56
 # So many series are told apart; the others are drawn as one.
 TONES = 4
 UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+# Of large numbers on the axis: from where on, in what, and its name.
+LARGE = ((10**10, 10**9, "billions"), (10**7, 10**6, "millions"), (10**4, 10**3, "thousands"))
 
 
 class Step(Enum):
@@ -127,7 +129,7 @@ class Plot:
     def unit(self) -> tuple[float, str]:
         """What the axis counts in."""
         if not self.is_bytes:
-            return 1, ""
+            return next(((size, name) for least, size, name in LARGE if self.most >= least), (1, ""))
         return next(((size, name) for size, name in UNITS if self.most >= size), (1, "bytes"))
 
     @cached_property
@@ -138,7 +140,7 @@ class Plot:
             return 1
         power = 10.0 ** floor(log10(rough))
         tick = next(power * times for times in (1, 2, 5, 10) if power * times >= rough * (1 - 1e-9))
-        return tick if self.is_bytes and self.unit[0] > 1 else max(1, tick)
+        return tick if self.unit[0] > 1 else max(1, tick)
 
     @cached_property
     def top_value(self) -> float:
@@ -189,9 +191,11 @@ class Plot:
         return [bar for bar in self.bars[::every] if bar.left + LABEL_WIDTH <= RIGHT or len(self.bars) <= LABELS]
 
     def written(self, value: float) -> str:
-        """With the unit, where it has one."""
+        """Bytes with their unit; whole numbers wholly."""
         size, name = self.unit
-        return f"{value / size:,.2f} {name}" if size > 1 else f"{value:,.0f}{f' {name}' if name else ''}"
+        if self.is_bytes:
+            return f"{value / size:,.2f} {name}" if size > 1 else f"{value:,.0f} {name}"
+        return f"{value:,.0f}"
 
     @property
     def rows(self) -> list[list[str]]:

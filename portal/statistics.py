@@ -1,9 +1,11 @@
 """What the dashboard tells: figures, plots and tables of one period, and of one dataset or all."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from typing import NamedTuple
 
 from django.db.models import Count
 from django.db.models.functions import TruncDate
@@ -11,7 +13,8 @@ from django.utils import timezone
 
 from accounts.admin.marks import country
 from accounts.models import User
-from datasets.models import Dataset, DownloadCount, DownloadDay, DownloadShare, Period
+from datasets.models import AccessGrant, Dataset, DownloadCount, DownloadDay, DownloadShare, Period
+from datasets.models.statistics import DownloadShareQuerySet
 from datasets.services.statistics import Standing, standing_of_access
 from portal.plots import TONES, Plot
 
@@ -20,18 +23,21 @@ LISTED = 15
 NOT_RECORDED = "not recorded"
 
 
+class Held(NamedTuple):
+    """How many are registered, and how many of them hold access; None where that is not asked for."""
+
+    registered: int | None
+    holders: int | None
+
+
 @dataclass(frozen=True)
 class Row:
-    """Of a table: the same counts for whatever it is about."""
-
     name: str
-    downloads: int
-    requests: int
-    asked: int
-    share: float
-    """Of the largest, in per cent of bytes."""
-    holders: int | None = None
-    is_unknown: bool = False
+    share: DownloadShare
+    held: Held
+    part: float
+    """Its bytes in per cent of the largest row's."""
+    is_unknown: bool
 
 
 @dataclass(frozen=True)
@@ -102,9 +108,15 @@ class Statistics:
         each_day = "Distinct person and file of each day; who takes a file on two days counts on both."
         return [
             self._plot("downloads", "Downloads", self._series, downloads, note=each_day),
-            self._plot("downloads", "Bytes asked for", self._series, asked, is_bytes=True),
+            self._plot("downloads", "Bytes asked for", self._series, asked, is_bytes=True, note=self._unsized),
             self._plot("registrations", "Registrations", ["Registrations"], self.registrations, note=site),
         ]
+
+    @property
+    def _unsized(self) -> str:
+        """Records of before this was recorded."""
+        unsized, requests = self.whole.unsized, self.whole.requests
+        return f"Of {unsized:,} of the {requests:,} requests it is not recorded how many." if unsized else ""
 
     def _plot(
         self,
@@ -145,45 +157,75 @@ class Statistics:
         return [self.by_dataset(), self.by_country(), self.by_institution()]
 
     def by_dataset(self) -> Ranking:
+        found = self.shares_of_datasets()
+        rows = [(row.name, found.get(row.pk, DownloadShare()), Held(None, self.holders(row))) for row in self.chosen]
+        return Ranking("datasets", "By dataset", "Dataset", _rows(rows), "Who holds access now, whatever the period.")
+
+    @property
+    def chosen(self) -> list[Dataset]:
+        return [self.dataset] if self.dataset else self.datasets
+
+    def shares_of_datasets(self) -> dict[int, DownloadShare]:
         shares = DownloadShare.objects.filter(period=self.period, kind=DownloadShare.Kind.WHOLE, dataset__isnull=False)
-        found = {share.dataset_id: share for share in shares}
-        chosen = [self.dataset] if self.dataset else self.datasets
-        most = max((share.asked for share in found.values()), default=0)
-        rows = [
-            self._row(dataset.name, found.get(dataset.pk, DownloadShare()), most, self.holders(dataset))
-            for dataset in chosen
-        ]
-        return Ranking("datasets", "By dataset", "Dataset", rows, "Who holds access now, whatever the period.")
+        return {share.dataset_id: share for share in shares if share.dataset_id is not None}
 
     def holders(self, dataset: Dataset) -> int:
         standing = standing_of_access(self.count, self.period, dataset)
         return standing.people if standing else 0
 
     def by_country(self) -> Ranking:
-        note = "By the network address of each request, where a GeoIP database is configured."
-        return self._ranking("countries", "By country", "Country", DownloadShare.Kind.COUNTRY, note)
+        rows = [(_named(country(code)), share, held) for code, share, held in self.countries()]
+        note = (
+            "Downloads by the network address of each request, where a GeoIP database is configured; people by the "
+            "country in their profile."
+        )
+        others = max(0, len(rows) - LISTED)
+        return Ranking("countries", "By country", "Country", _rows(rows[:LISTED]), note, others)
+
+    def countries(self) -> list[tuple[str, DownloadShare, Held]]:
+        """All, for there are not many in the world."""
+        shares = {share.label: share for share in self.shares(DownloadShare.Kind.COUNTRY)}
+        registered = self.standing.registered if self.standing else {}
+        holders = self.standing.holders if self.standing else {}
+        rows = [
+            (code, shares.get(code, DownloadShare()), Held(registered.get(code, 0), holders.get(code, 0)))
+            for code in {*shares, *registered, *holders}
+        ]
+        return sorted(rows, key=lambda row: (-row[1].downloads, -(row[2].holders or 0), row[0]))
 
     def by_institution(self) -> Ranking:
-        note = "As people write it in their profile now; a change there moves what they have taken before."
-        return self._ranking("institutions", "By institution", "Institution", DownloadShare.Kind.INSTITUTION, note)
-
-    def _ranking(self, name: str, title: str, heading: str, kind: DownloadShare.Kind, note: str) -> Ranking:
-        shares = DownloadShare.objects.of(self.period, kind, self.dataset)
+        shares = self.shares(DownloadShare.Kind.INSTITUTION)
         listed = list(shares[:LISTED])
+        held = held_at(self.dataset, [share.label for share in listed if share.label])
+        rows = [(_named(share.label), share, held.get(share.label, Held(None, None))) for share in listed]
         others = shares.count() - LISTED if len(listed) == LISTED else 0
-        most = max((share.asked for share in listed), default=0)
-        rows = [self._row(label_of(share), share, most) for share in listed]
-        return Ranking(name, title, heading, rows, note, others)
+        note = "As people write it in their profile now; a change there moves what they have taken before."
+        return Ranking("institutions", "By institution", "Institution", _rows(rows), note, others)
 
-    @staticmethod
-    def _row(name: str, share: DownloadShare, most: int, holders: int | None = None) -> Row:
-        part = round(100 * share.asked / most, 1) if most else 0
-        is_unknown = name == NOT_RECORDED
-        return Row(name, share.downloads, share.requests, share.asked, part, holders, is_unknown)
+    def shares(self, kind: DownloadShare.Kind) -> DownloadShareQuerySet:
+        return DownloadShare.objects.of(self.period, kind, self.dataset)
 
 
-def label_of(share: DownloadShare) -> str:
-    if share.kind == DownloadShare.Kind.COUNTRY:
-        return country(share.label)
-    return share.label or NOT_RECORDED
+def held_at(dataset: Dataset | None, institutions: list[str] | None = None) -> dict[str, Held]:
+    """Who is registered, and who of them holds access: of these institutions, or of all."""
+    people, grants = User.objects.active(), AccessGrant.objects.current()
+    if institutions is not None:
+        people, grants = people.filter(institution__in=institutions), grants.filter(user__institution__in=institutions)
+    if dataset is not None:
+        grants = grants.filter(dataset=dataset)
+    registered = dict(people.order_by().values_list("institution").annotate(number=Count("*")))
+    by_institution = grants.order_by().values_list("user__institution")
+    holders = dict(by_institution.annotate(number=Count("user", distinct=True)))
+    return {name: Held(number, holders.get(name, 0)) for name, number in registered.items()}
 
+
+def _named(name: str) -> str:
+    return name or NOT_RECORDED
+
+
+def _rows(found: Sequence[tuple[str, DownloadShare, Held]]) -> list[Row]:
+    most = max((share.asked for _name, share, _held in found), default=0)
+    return [
+        Row(name, share, held, round(100 * share.asked / most, 1) if most else 0, name == NOT_RECORDED)
+        for name, share, held in found
+    ]

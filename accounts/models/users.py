@@ -100,6 +100,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             GinIndex(fields=["words"], name="user_words"),
             models.Index(fields=["date_joined"], name="user_joined"),
             models.Index(fields=["country"], name="user_country"),
+            models.Index(fields=["institution"], name="user_institution"),
             models.Index(fields=["position", "id"], name="user_position"),
             models.Index(fields=["id"], condition=Q(is_staff=True), name="user_staff"),
             models.Index(fields=["id"], condition=Q(is_active=False), name="user_disabled"),

@@ -6,6 +6,7 @@ from django import template
 from django.utils.text import capfirst
 
 from accounts.models.work import Work
+from datasets.templatetags.house import applies
 from portal.work import number
 
 register = template.Library()
@@ -26,3 +27,8 @@ def wait(value: timedelta) -> str:
 @register.filter
 def kind(model: type[Work]) -> str:
     return capfirst(str(model._meta.verbose_name_plural))
+
+
+@register.filter
+def count(value: int | None) -> str:
+    return applies(None if value is None else f"{value:,}")

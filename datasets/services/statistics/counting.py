@@ -1,5 +1,7 @@
-"""Counting new records, some at a time. The cursor, and all that it says is counted, are one transaction under one lock:
-a worker that is killed loses nothing and counts nothing twice."""
+"""Counting new records, some at a time.
+
+The cursor, and all that it says is counted, are one transaction under one lock: a worker that is killed loses nothing
+and counts nothing twice."""
 
 import time
 from datetime import date, datetime, timedelta

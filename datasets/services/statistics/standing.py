@@ -1,6 +1,7 @@
 """What is counted whole from time to time, because it is not worth keeping up to the moment: who has access now, and
 how long people wait."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +20,13 @@ ALL = "all"
 GRANTS = """
     SELECT coalesce(dataset_id::text, 'all'), count(*), count(DISTINCT user_id) FROM datasets_accessgrant
     WHERE status = 'active' AND ends_at > now() GROUP BY GROUPING SETS ((dataset_id), ())
+"""
+# By the country in the profile: who has an account, and who of them holds access.
+REGISTERED = "SELECT country, count(*) FROM accounts_user WHERE is_active GROUP BY 1"
+HOLDERS = """
+    SELECT coalesce(g.dataset_id::text, 'all'), u.country, count(DISTINCT g.user_id)
+    FROM datasets_accessgrant g JOIN accounts_user u ON u.id = g.user_id
+    WHERE g.status = 'active' AND g.ends_at > now() GROUP BY GROUPING SETS ((g.dataset_id, u.country), (u.country))
 """
 # A request that its owner withdrew was not decided.
 DECISIONS = f"""
@@ -54,6 +62,10 @@ class Standing:
     grants: int
     people: int
     """Who hold them."""
+    registered: dict[str, int]
+    """By the country in the profile, on the whole site,"""
+    holders: dict[str, int]
+    """and of those who hold access."""
     to_decision: Median | None
     to_first_grant: Median | None
 
@@ -67,9 +79,14 @@ def take_standing(*, now: bool = False) -> None:
     if not now and last and moment - _moment(last) < FRESH:
         return
     values = spans(today)
+    holders: dict[str, dict[str, int]] = defaultdict(dict)
+    for dataset, country, number in _rows(HOLDERS, {}):
+        holders[dataset][country] = number
     standing = {
         "taken_at": moment.isoformat(),
         "grants": {key: figures for key, *figures in _rows(GRANTS, {})},
+        "registered": dict(_rows(REGISTERED, {})),
+        "holders": holders,
         "to_decision": {key: [number, float(middle)] for key, number, middle in _rows(DECISIONS, values)},
         "to_first_grant": {key: [number, float(middle)] for key, number, middle in _rows(FIRST_GRANTS, values)},
     }
@@ -89,7 +106,8 @@ def standing_of_access(count: DownloadCount, period: Period, dataset: Dataset | 
     to_decision, to_first_grant = (
         Median(found[0], timedelta(seconds=found[1])) if found else None for found in medians
     )
-    return Standing(_moment(kept), grants, people, to_decision, to_first_grant)
+    registered, holders = kept["registered"], kept["holders"].get(key, {})
+    return Standing(_moment(kept), grants, people, registered, holders, to_decision, to_first_grant)
 
 
 def _moment(kept: dict[str, Any]) -> datetime:
@@ -99,7 +117,7 @@ def _moment(kept: dict[str, Any]) -> datetime:
     return moment
 
 
-def _rows(statement: str, values: dict[str, list]) -> list[tuple]:
+def _rows(statement: str, values: dict[str, list[Any]]) -> list[tuple]:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return list(cursor.fetchall())

@@ -6,6 +6,7 @@ of a batch. No copy of who took what is kept. Records are of a moment of the ser
 """
 
 from datetime import date
+from typing import Any
 
 from django.db import connection
 
@@ -44,21 +45,23 @@ def counted_of(file: str, more: str = "") -> str:
 
 
 def last_day(file: str, more: str = "") -> str:
-    return f"(SELECT (max(last.issued_at) AT TIME ZONE 'UTC')::date {counted_of(file, more)})"  # noqa: S608
+    return f"(SELECT (max(last.issued_at) AT TIME ZONE 'UTC')::date {counted_of(file, more)})"
 
 
 OF_THE_DAY = """
     AND r.issued_at >= b.day::timestamp AT TIME ZONE 'UTC' AND r.issued_at < (b.day + 1)::timestamp AT TIME ZONE 'UTC'
 """
 # The files of some records, and the last day on which the same was counted: altogether, and from the same country.
+# Most are new, and of these nothing need be looked up by country.
 FILES = f"""
     files AS MATERIALIZED (
         SELECT b.*, {last_day("b")} AS last FROM (
             SELECT person, dataset, release, archive, max(day) AS day FROM taken GROUP BY 1, 2, 3, 4) AS b),
     files_by_country AS MATERIALIZED (
-        SELECT b.*, {last_day("b", "AND r.country = b.country")} AS last FROM (
+        SELECT b.*, CASE WHEN f.last IS NOT NULL THEN {last_day("b", "AND r.country = b.country")} END AS last FROM (
             SELECT person, dataset, release, archive, country, max(day) AS day
-            FROM taken GROUP BY 1, 2, 3, 4, 5) AS b)
+            FROM taken GROUP BY 1, 2, 3, 4, 5) AS b
+        JOIN files f USING (person, archive))
 """  # noqa: S608
 # What records add to or take from each share; {joined} says to which periods, and which files are the first or the
 # last of theirs there. The rows of all datasets together have no dataset.
@@ -95,7 +98,7 @@ TAKE = f"""
 IS_NEW_ON_DAY = f"""
     CASE WHEN f.last IS NULL OR f.last < b.day THEN true WHEN f.last = b.day THEN false
         ELSE NOT EXISTS (SELECT {counted_of("b", OF_THE_DAY)}) END
-"""  # noqa: S608
+"""
 ADD_DAYS = f"""
     INSERT INTO datasets_downloadday AS known (day, dataset_id, {COLUMNS})
     SELECT b.day, b.dataset, sum(b.requests), count(*) FILTER (WHERE {IS_NEW_ON_DAY}), sum(b.asked), sum(b.unsized)
@@ -143,7 +146,7 @@ BY_COUNTRY, BY_LABEL = "t.country", "%(label)s::text"
 CLEAR = "DELETE FROM datasets_downloadshare WHERE requests = 0"
 
 
-def spans(today: date) -> dict[str, list]:
+def spans(today: date) -> dict[str, list[Any]]:
     return {"periods": [int(period) for period in Period], "firsts": [period.first_day(today) for period in Period]}
 
 
@@ -179,6 +182,6 @@ def forget_countries(*, person: int, counted: int, today: date) -> None:
     _execute(CLEAR)
 
 
-def _execute(statement: str, **values: object) -> None:
+def _execute(statement: str, **values: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
