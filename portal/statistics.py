@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date
 from functools import cached_property
 from typing import NamedTuple
 
@@ -47,8 +47,8 @@ class Ranking:
     heading: str
     rows: list[Row]
     note: str
-    others: int = 0
-    """More that are not listed."""
+    has_more: bool = False
+    """Than are listed."""
 
 
 class Statistics:
@@ -82,9 +82,14 @@ class Statistics:
 
     @cached_property
     def registrations(self) -> dict[date, list[float]]:
-        people = User.objects.registered_since(None if self.period == Period.ALL else self.first)
+        """Days before the standing was taken from there, where all were counted; those since then from the people."""
+        first = self.period.first_day(self.last)
+        kept = self.standing.registered_by_day if self.standing else {}
+        since = self.standing.taken_at.astimezone(UTC).date() if self.standing else first
+        found = {day: [float(number)] for day, number in sorted(kept.items()) if first <= day < since}
+        people = User.objects.registered_since(max(first, since))
         by_day = people.annotate(day=TruncDate("date_joined")).order_by().values("day").annotate(number=Count("*"))
-        return {row["day"]: [row["number"]] for row in by_day}
+        return found | {row["day"]: [float(row["number"])] for row in by_day}
 
     @property
     def registered(self) -> int:
@@ -179,8 +184,7 @@ class Statistics:
             "Downloads by the network address of each request, where a GeoIP database is configured; people by the "
             "country in their profile."
         )
-        others = max(0, len(rows) - LISTED)
-        return Ranking("countries", "By country", "Country", _rows(rows[:LISTED]), note, others)
+        return Ranking("countries", "By country", "Country", _rows(rows[:LISTED]), note, len(rows) > LISTED)
 
     def countries(self) -> list[tuple[str, DownloadShare, Held]]:
         """All, for there are not many in the world."""
@@ -195,12 +199,12 @@ class Statistics:
 
     def by_institution(self) -> Ranking:
         shares = self.shares(DownloadShare.Kind.INSTITUTION)
-        listed = list(shares[:LISTED])
+        found = list(shares[: LISTED + 1])
+        listed = found[:LISTED]
         held = held_at(self.dataset, [share.label for share in listed if share.label])
         rows = [(_named(share.label), share, held.get(share.label, Held(None, None))) for share in listed]
-        others = shares.count() - LISTED if len(listed) == LISTED else 0
         note = "As people write it in their profile now; a change there moves what they have taken before."
-        return Ranking("institutions", "By institution", "Institution", _rows(rows), note, others)
+        return Ranking("institutions", "By institution", "Institution", _rows(rows), note, len(found) > LISTED)
 
     def shares(self, kind: DownloadShare.Kind) -> DownloadShareQuerySet:
         return DownloadShare.objects.of(self.period, kind, self.dataset)

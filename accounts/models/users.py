@@ -39,9 +39,9 @@ class UserQuerySet(models.QuerySet["User"]):
     def active(self) -> Self:
         return self.filter(is_active=True)
 
-    def registered_since(self, first: date | None) -> Self:
-        """From the beginning of this day of UTC on; with none, all."""
-        return self.all() if first is None else self.filter(date_joined__gte=datetime.combine(first, time.min, UTC))
+    def registered_since(self, first: date) -> Self:
+        """From the beginning of this day of UTC on."""
+        return self.filter(date_joined__gte=datetime.combine(first, time.min, UTC))
 
     def matching(self, text: str) -> Self:
         """Whose address, name or institution has words that begin with each word of the text."""

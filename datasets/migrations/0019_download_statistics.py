@@ -83,7 +83,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'default_permissions': (),
-                'indexes': [models.Index(fields=['period', 'dataset', 'kind', '-downloads', 'label'], name='share_largest'), models.Index(condition=models.Q(('requests', 0)), fields=['id'], name='share_empty')],
+                'indexes': [models.Index(fields=['period', 'dataset', 'kind', '-downloads', 'label'], name='share_largest'), models.Index(condition=models.Q(('dataset__isnull', True)), fields=['period', 'kind', '-downloads', 'label'], name='share_largest_of_all'), models.Index(condition=models.Q(('requests', 0)), fields=['id'], name='share_empty')],
                 'constraints': [models.UniqueConstraint(fields=('period', 'kind', 'label', 'dataset'), name='one_share_a_label', nulls_distinct=False)],
             },
         ),

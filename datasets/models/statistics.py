@@ -93,6 +93,12 @@ class DownloadShare(Counts):
         ]
         indexes = [
             models.Index(fields=["period", "dataset", "kind", "-downloads", "label"], name="share_largest"),
+            # To PostgreSQL rows without a dataset are not in order there, since none of them equals another.
+            models.Index(
+                fields=["period", "kind", "-downloads", "label"],
+                condition=Q(dataset__isnull=True),
+                name="share_largest_of_all",
+            ),
             # Of what nothing is left goes; see datasets.services.statistics.sums.
             models.Index(fields=["id"], condition=Q(requests=0), name="share_empty"),
         ]

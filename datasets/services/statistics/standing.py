@@ -1,9 +1,9 @@
-"""What is counted whole from time to time, because it is not worth keeping up to the moment: who has access now, and
-how long people wait."""
+"""What is counted whole from time to time, because it is not worth keeping up to the moment: who has registered and
+has access, and how long people wait."""
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -23,6 +23,7 @@ GRANTS = """
 """
 # By the country in the profile: who has an account, and who of them holds access.
 REGISTERED = "SELECT country, count(*) FROM accounts_user WHERE is_active GROUP BY 1"
+BY_DAY = "SELECT (date_joined AT TIME ZONE 'UTC')::date::text, count(*) FROM accounts_user GROUP BY 1"
 HOLDERS = """
     SELECT coalesce(g.dataset_id::text, 'all'), u.country, count(DISTINCT g.user_id)
     FROM datasets_accessgrant g JOIN accounts_user u ON u.id = g.user_id
@@ -66,6 +67,8 @@ class Standing:
     """By the country in the profile, on the whole site,"""
     holders: dict[str, int]
     """and of those who hold access."""
+    registered_by_day: dict[date, int]
+    """On the whole site, until `taken_at`."""
     to_decision: Median | None
     to_first_grant: Median | None
 
@@ -86,6 +89,7 @@ def take_standing(*, now: bool = False) -> None:
         "taken_at": moment.isoformat(),
         "grants": {key: figures for key, *figures in _rows(GRANTS, {})},
         "registered": dict(_rows(REGISTERED, {})),
+        "registered_by_day": dict(_rows(BY_DAY, {})),
         "holders": holders,
         "to_decision": {key: [number, float(middle)] for key, number, middle in _rows(DECISIONS, values)},
         "to_first_grant": {key: [number, float(middle)] for key, number, middle in _rows(FIRST_GRANTS, values)},
@@ -107,7 +111,8 @@ def standing_of_access(count: DownloadCount, period: Period, dataset: Dataset | 
         Median(found[0], timedelta(seconds=found[1])) if found else None for found in medians
     )
     registered, holders = kept["registered"], kept["holders"].get(key, {})
-    return Standing(_moment(kept), grants, people, registered, holders, to_decision, to_first_grant)
+    by_day = {date.fromisoformat(day): number for day, number in kept["registered_by_day"].items()}
+    return Standing(_moment(kept), grants, people, registered, holders, by_day, to_decision, to_first_grant)
 
 
 def _moment(kept: dict[str, Any]) -> datetime:
