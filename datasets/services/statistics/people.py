@@ -22,13 +22,13 @@ def forget_counted(user: User, count: DownloadCount) -> None:
     """What a person took stays counted, for no country and no institution; before their records forget the country.
     The caller holds the count."""
     counted = CountedPerson.objects.filter(user=user).first()
-    if counted is None or count.today is None:
-        return
-    _move(count, person=user.pk, old=counted.institution, new="")
-    forget_countries(person=user.pk, counted=count.cursor, today=count.today)
+    if counted is not None:
+        _move(count, person=user.pk, old=counted.institution, new="")
+    if counted is not None and count.today is not None:
+        forget_countries(person=user.pk, counted=count.cursor, today=count.today)
 
 
 def _move(count: DownloadCount, *, person: int, old: str, new: str) -> None:
     if old != new and count.today is not None:
         move_person(person=person, old=old, new=new, counted=count.cursor, today=count.today)
-        CountedPerson.objects.filter(user=person).update(institution=new)
+    CountedPerson.objects.filter(user=person).update(institution=new)
