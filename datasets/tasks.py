@@ -6,7 +6,7 @@ from accounts.models import Deletion
 from accounts.services.work import work_through
 from accounts.tasks import RUN_SECONDS, hint, send_mails, swept_by
 from datasets.models import EvidenceAnchor, FixityCheck, Ingest, Notice, Preview
-from datasets.services import access, anchors, fixity, notices, previews, releases
+from datasets.services import access, anchors, fixity, notices, previews, releases, statistics
 from datasets.services.deletions import carry_out
 
 # Short, for a run keeps its child and its archive open for the next one: so a worker that is to stop ends soon.
@@ -95,3 +95,11 @@ def check_fixity() -> None:
 def publish_due_releases() -> None:
     """Releases whose time has come."""
     releases.publish_due_releases()
+
+
+@shared_task(ignore_result=True)
+def count_downloads() -> None:
+    """The sums of the dashboard."""
+    if statistics.count_downloads(seconds=RUN_SECONDS):
+        hint(count_downloads)
+    statistics.take_standing()

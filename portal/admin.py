@@ -14,8 +14,9 @@ from django.utils.module_loading import import_string
 
 # Packages bring pages of their own, some of which show secrets: only those of the house are registered.
 HOUSE = ("accounts", "datasets", "portal")
-# By its name: it needs the pages that are registered here, so it can only be looked up after them.
-WORK_PAGE = "portal.work.work_page"
+# By their names: they need the pages that are registered here, so they can only be looked up after them.
+WORK_PAGE, DASHBOARD = "portal.work.work_page", "portal.dashboard"
+DASHBOARD_SEEN_BY = "datasets.view_downloadcount"
 # What is worked with most comes first.
 ORDER = ("datasets", "accounts", "auth", "admin")
 
@@ -30,7 +31,7 @@ class PortalAdminSite(admin.AdminSite):
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         named = {"site_title": f"{settings.SITE_NAME} administration", "site_header": settings.SITE_NAME}
-        return {**super().each_context(request), **named}
+        return {**super().each_context(request), **named, "has_dashboard": request.user.has_perm(DASHBOARD_SEEN_BY)}
 
     def register(
         self, model_or_iterable: Any, admin_class: type[admin.ModelAdmin] | None = None, **options: Any
@@ -43,8 +44,15 @@ class PortalAdminSite(admin.AdminSite):
         return sorted(apps, key=lambda app: ORDER.index(app["app_label"]))
 
     def get_urls(self) -> list[Any]:
-        page = self.admin_view(partial(import_string(WORK_PAGE), self))
-        return [path("work/", page, name="work"), *super().get_urls()]
+        def page(name: str) -> Any:
+            return self.admin_view(partial(import_string(name), self))
+
+        return [
+            path("dashboard/", page(f"{DASHBOARD}.dashboard_page"), name="dashboard"),
+            path("dashboard/<slug:name>.csv", page(f"{DASHBOARD}.dashboard_file"), name="dashboard_file"),
+            path("work/", page(WORK_PAGE), name="work"),
+            *super().get_urls(),
+        ]
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """There is one way to sign in, with its limits and its second factor."""

@@ -156,6 +156,12 @@ TABLES = {
         personal="archive_id first_byte asked issued_at address agent country", other={NUMBER: "id link_id"}
     ),
     "datasets_dailyusage": Columns(personal="day asked", other={NUMBER: "grant_id"}),
+    "datasets_downloadday": ours("day dataset_id requests downloads asked unsized"),
+    "datasets_downloadshare": ours("id period dataset_id kind label requests downloads asked unsized"),
+    "datasets_countedperson": Columns(personal="institution", other={NUMBER: "user_id"}),
+    "datasets_downloadcount": ours(
+        "id cursor settled settled_at mark mark_transaction marked_at today counted_until standing"
+    ),
     "datasets_catalogueedition": ours("id number"),
     "datasets_evidenceanchor": ours(
         f"id {WORK_COLUMNS} state reason created_at finished_at day count head moment key version_id etag note"

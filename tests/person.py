@@ -28,7 +28,7 @@ from accounts.models import Deletion, OutgoingMail, User
 from accounts.services.deletions import delete_account
 from accounts.services.people import reset_second_factor
 from accounts.services.work import work_through
-from datasets.models import AccessGrant, DailyUsage, DownloadRecord
+from datasets.models import AccessGrant, CountedPerson, DailyUsage, DownloadRecord
 from datasets.services.access import approve_request, decline_request, revoke_grant, withdraw_request
 from datasets.services.deletions import carry_out
 from datasets.services.maintainers import create_maintainer_groups
@@ -81,6 +81,7 @@ def with_access(user: User) -> tuple[AccessGrant, DownloadRecord]:
     grant = user.access_grants.get(dataset=dataset)
     link, archive = link_of(grant), dataset.releases.get().archives.get()
     told = {"address": "203.0.113.8", "agent": "MarkedBrowser/8 curl", "country": "GH"}
+    CountedPerson.objects.create(user=grant.user, institution=grant.user.institution)
     DailyUsage.objects.create(grant=grant, day=timezone.now().date(), asked=1_000)
     return grant, DownloadRecordFactory(link=link, archive=archive, **told)
 

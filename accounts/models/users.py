@@ -1,5 +1,6 @@
 """A person, known by e-mail address."""
 
+from datetime import UTC, date, datetime, time
 from typing import Any, Self
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permission, PermissionsMixin
@@ -53,6 +54,10 @@ class UserQuerySet(models.QuerySet["User"]):
         given = Permission.objects.filter(content_type__app_label=app_label, codename=codename)
         may = Q(is_superuser=True) | Q(user_permissions__in=given) | Q(groups__permissions__in=given)
         return self.filter(pk__in=self.active().filter(may, is_staff=True).values("pk"))
+
+    def registered_since(self, first: date) -> Self:
+        """From the beginning of this day of UTC on."""
+        return self.filter(date_joined__gte=datetime.combine(first, time.min, UTC))
 
     def matching(self, text: str) -> Self:
         """Whose address, name or institution has words that begin with each word of the text."""
@@ -114,6 +119,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             GinIndex(fields=["words"], name="user_words"),
             models.Index(fields=["date_joined"], name="user_joined"),
             models.Index(fields=["country"], name="user_country"),
+            models.Index(fields=["institution"], name="user_institution"),
             models.Index(fields=["position", "id"], name="user_position"),
             models.Index(fields=["id"], condition=Q(is_staff=True), name="user_staff"),
             models.Index(fields=["id"], condition=Q(is_active=False), name="user_disabled"),

@@ -9,22 +9,28 @@ from datasets.models.fixity import Drift, FixityCheck
 from datasets.models.ingests import Ingest
 from datasets.models.notices import Notice
 from datasets.models.previews import Preview
+from datasets.models.statistics import CountedPerson, DownloadCount, DownloadDay, DownloadShare, Period
 
 __all__ = [
     "AccessGrant",
     "AccessRequest",
     "Archive",
     "CatalogueEdition",
+    "CountedPerson",
     "DailyUsage",
     "Dataset",
+    "DownloadCount",
+    "DownloadDay",
     "DownloadLink",
     "DownloadRecord",
+    "DownloadShare",
     "Drift",
     "Erratum",
     "EvidenceAnchor",
     "FixityCheck",
     "Ingest",
     "Notice",
+    "Period",
     "Preview",
     "Release",
     "Volume",

@@ -11,6 +11,7 @@ from accounts.models import User
 from accounts.models.deletions import FORGOTTEN
 from accounts.services.forgetting import forget_rows_in_log
 from datasets.models import AccessGrant, AccessRequest, DownloadLink
+from datasets.services.statistics import forget_counted, hold_count
 
 
 def forget_access(user: User) -> None:
@@ -21,6 +22,8 @@ def forget_access(user: User) -> None:
     for rows in (requests, grants):
         # A reason that must be there is said to be gone.
         rows.exclude(reason="").update(reason=FORGOTTEN)
+    if count := hold_count():
+        forget_counted(user, count)
     with connection.cursor() as cursor:
         cursor.execute("SELECT public.forget_downloads(%s), public.forget_history(%s)", [user.pk, user.pk])
     forget_rows_in_log(AccessRequest, numbers(requests))

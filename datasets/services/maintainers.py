@@ -25,6 +25,7 @@ REVIEWERS = {
         "downloadlink": ["view", "change"],
         "downloadrecord": ["view"],
         "notice": ["view", "change"],
+        "downloadcount": ["view"],
     },
 }
 # Who writes datasets, releases and agreements, and need not know who downloads them.
@@ -44,13 +45,15 @@ CURATORS = {
         "drift": ["view"],
         "erratum": ["view", "add", "change", "delete"],
         "notice": ["view"],
+        "downloadcount": ["view"],
     },
 }
-# What is added to the group of a site that was there before there were previews, and before there were errata.
+# What is added to the group of a site that was there before there was each of these.
 PREVIEWS = {"datasets": {"preview": CURATORS["datasets"]["preview"]}}
 INGESTS = {"datasets": {"ingest": CURATORS["datasets"]["ingest"]}}
 FIXITY = {"datasets": {name: CURATORS["datasets"][name] for name in ("fixitycheck", "drift")}}
 ERRATA = {"datasets": {"erratum": CURATORS["datasets"]["erratum"]}}
+DASHBOARD = {"datasets": {"downloadcount": ["view"]}}
 
 
 @transaction.atomic
@@ -67,29 +70,34 @@ def create_maintainer_groups() -> None:
 
 def permit_previews() -> None:
     """Let curators see and render previews."""
-    _permit_curators(PREVIEWS)
+    _permit(PREVIEWS)
 
 
 def permit_ingests() -> None:
     """The same of reading archives."""
-    _permit_curators(INGESTS)
+    _permit(INGESTS)
 
 
 def permit_fixity() -> None:
     """The same of what the bucket has of published releases."""
-    _permit_curators(FIXITY)
+    _permit(FIXITY)
 
 
 def permit_errata() -> None:
     """Let curators write errata."""
-    _permit_curators(ERRATA)
+    _permit(ERRATA)
+
+
+def permit_dashboard() -> None:
+    """Let both groups see the site's figures, which name nobody."""
+    _permit(DASHBOARD, "Curators", "Reviewers")
 
 
 @transaction.atomic
-def _permit_curators(rights: dict[str, dict[str, list[str]]]) -> None:
+def _permit(rights: dict[str, dict[str, list[str]]], *groups: str) -> None:
     """Where there is such a group; what else it may is left as it is."""
     create_permissions(apps.get_app_config("datasets"), verbosity=0)
-    for group in Group.objects.filter(name="Curators"):
+    for group in Group.objects.filter(name__in=groups or ("Curators",)):
         group.permissions.add(*_permissions(rights))
 
 

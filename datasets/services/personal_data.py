@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from accounts.models import User
-from datasets.models import AccessGrant, AccessRequest, DownloadLink, DownloadRecord, Notice
+from datasets.models import AccessGrant, AccessRequest, CountedPerson, DownloadLink, DownloadRecord, Notice
 
 Part = dict[str, Any]
 TEXTS = ("dataset__description", "dataset__citation")
@@ -44,6 +44,7 @@ def access_of(user: User) -> Part:
         "grants": [grant_of(grant) for grant in grants.filter(user=user).prefetch_related("events", "usage")],
         "links": list(named(LINK, links)),
         "downloads": list(named(RECORD, records)),
+        "counted_for": list(named({"institution": "institution"}, CountedPerson.objects.filter(user=user))),
         "requests_decided_as_maintainer": [
             {"request": request.pk, "dataset": request.dataset.slug, "decided_at": request.decided_at}
             for request in requests.filter(decided_by=user)

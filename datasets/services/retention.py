@@ -81,6 +81,21 @@ RULES = [
         forget=forget_usage,
     ),
     Rule(
+        models=("datasets.CountedPerson",),
+        what="As a member of which institution your downloads are counted in our statistics",
+        why="To count them for another one when you say so in your profile",
+        seen_by=YOU_AND_US,
+        how_long="As long as the account, then it is emptied and they count for none",
+    ),
+    Rule(
+        models=("datasets.DownloadDay", "datasets.DownloadShare", "datasets.DownloadCount"),
+        what="Statistics: how much was downloaded by day, dataset, country and institution, how many hold access, and "
+        "how long people wait",
+        why="To report what the data are used for, and to see what the site must carry",
+        seen_by="The maintainers",
+        how_long="As long as the site; they name nobody",
+    ),
+    Rule(
         models=("datasets.Notice", "datasets.EvidenceAnchor"),
         what="How many people were told of a new agreement or release, a withdrawal or an erratum; daily sums over all "
         "signatures, also outside of the site",

@@ -221,6 +221,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(60),
         "options": {"expires": 1_800},
     },
+    "count-downloads": {
+        "task": "datasets.tasks.count_downloads",
+        "schedule": schedule(60),
+        "options": {"expires": 1_800},
+    },
     # Hourly, for a day that has its anchor is left alone, and one whose hour was missed is not.
     "anchor-evidence": {
         "task": "datasets.tasks.anchor_evidence",

@@ -17,7 +17,7 @@ from accounts.admin.pages import Table
 from accounts.models import OutgoingMail
 from accounts.models.work import Work
 from accounts.services.work import LATE
-from datasets.models import AccessGrant, AccessRequest, Drift
+from datasets.models import AccessGrant, AccessRequest, Dataset, Drift
 from datasets.services.access import hints_for
 from portal.work import seen_by
 
@@ -43,7 +43,7 @@ def waiting(user: Any) -> dict[str, Any]:
     if user.has_perm("datasets.view_accessrequest"):
         parts.append(_requests())
     if user.has_perm("datasets.view_accessgrant"):
-        parts.append(_grants())
+        parts.append(grants())
     if user.has_perm("accounts.view_outgoingmail"):
         parts.append(_mails())
     if user.has_perm("datasets.view_drift"):
@@ -80,10 +80,14 @@ def _requests() -> tuple[list[Figure], list[Table]]:
     return [_figure(pending, f"request waits{waits}", f"requests wait{waits}", address)], [table]
 
 
-def _grants() -> tuple[list[Figure], list[Table]]:
+def grants(dataset: Dataset | None = None) -> tuple[list[Figure], list[Table]]:
+    """What runs and what ends soon: of all datasets, or of one."""
     now = timezone.now()
     running = AccessGrant.objects.current(now)
+    if dataset is not None:
+        running = running.filter(dataset=dataset)
     ending = running.filter(ends_at__lte=now + SOON).order_by("ends_at")
+    which = f"&dataset__id__exact={dataset.pk}" if dataset else ""
     address = reverse("admin:datasets_accessgrant_changelist")
     rows = [
         (
@@ -95,10 +99,10 @@ def _grants() -> tuple[list[Figure], list[Table]]:
         for row in ending.select_related("user", "dataset").defer("dataset__description")[:LISTED]
     ]
     figures = [
-        _figure(running, "grant of access runs", "grants of access run", f"{address}?standing=runs"),
-        _figure(ending, "ends within 30 days", "end within 30 days", f"{address}?standing=soon"),
+        _figure(running, "grant of access runs", "grants of access run", f"{address}?standing=runs{which}"),
+        _figure(ending, "ends within 30 days", "end within 30 days", f"{address}?standing=soon{which}"),
     ]
-    soon = f"{address}?standing=soon" if rows else ""
+    soon = f"{address}?standing=soon{which}" if rows else ""
     headings = ("Who", "Institution", "Dataset", "Until")
     return figures, [Table("Access that ends soon", headings, rows, "None within 30 days.", soon)]
 

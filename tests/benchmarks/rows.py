@@ -106,6 +106,9 @@ def admin_pages(archive: Archive, link: DownloadLink) -> dict[str, str]:
     day, dataset = link.created_at.date(), archive.release.dataset_id
     paths = {
         "index": "",
+        "dashboard": "dashboard/",
+        "dashboard, a year of a dataset": f"dashboard/?days=365&dataset={archive.release.dataset.slug}",
+        "dashboard, all": "dashboard/?days=0",
         "people": "accounts/user/",
         "people, last page": "accounts/user/?p=6",
         "people, one found": "accounts/user/?q=much+reader",

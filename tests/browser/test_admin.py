@@ -72,6 +72,8 @@ def kinds_of_pages(request: AccessRequest) -> list[str]:
     return [
         reverse("admin:index"),
         reverse("admin:work"),
+        reverse("admin:dashboard"),
+        f"{reverse('admin:dashboard')}?days=0&dataset={request.dataset.slug}",
         reverse("admin:app_list", args=["datasets"]),
         *(reverse(f"admin:{name}_changelist") for name in lists),
         f"{reverse('admin:accounts_user_changelist')}?q=quiet&is_active__exact=1",

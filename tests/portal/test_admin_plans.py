@@ -19,12 +19,16 @@ from datasets.models import (
     Archive,
     DailyUsage,
     Dataset,
+    DownloadCount,
     DownloadLink,
     DownloadRecord,
+    DownloadShare,
     Preview,
     Release,
     Volume,
 )
+from datasets.services import statistics
+from datasets.services.statistics import counting
 from tests.factories import (
     AccessRequestFactory,
     AgreementVersionFactory,
@@ -294,6 +298,25 @@ def test_lists_searches_and_filters_read_indexes(client: Client) -> None:
     client.force_login(link.grant.user)
     for path in ("/downloads/", f"/downloads/links/{link.pk}/replace/"):
         assert not plans_of(client, path).scanned & GROWING, path
+
+
+def test_the_dashboard_reads_sums_and_no_record(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def trust(count: DownloadCount, look: counting.Look) -> None:
+        count.settled, count.settled_at = look.newest, look.moment
+
+    monkeypatch.setattr(counting, "settle", trust)
+    maintainer(client)
+    fill()
+    statistics.count_downloads(seconds=600)
+    statistics.take_standing(now=True)
+    with as_owner() as cursor:
+        cursor.execute("ANALYZE")
+    assert DownloadShare.objects.get(kind="whole", dataset=None, period=0).downloads == NUMBER + 1
+    for query in ("", "?days=7", "?days=365&dataset=rare", "?days=0"):
+        plans = plans_of(client, f"/admin/dashboard/{query}")
+        assert not plans.scanned & (GROWING | {"datasets_downloadshare"}), query
+        assert "share_largest" in plans.indexes or "share_largest_of_all" in plans.indexes
+        assert not {name for name in plans.indexes if name.startswith(("record_", "datasets_downloadrecord"))}, query
 
 
 def numbers_of_the_rare() -> dict[str, int]:

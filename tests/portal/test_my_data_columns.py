@@ -88,6 +88,8 @@ def key_of(table: str) -> str:
     if table == "datasets_dailyusage":
         # The person has one row of it.
         return "grant_id"
+    if table == "datasets_countedperson":
+        return "user_id"
     return "pgh_id" if table.endswith("event") else "id"
 
 
