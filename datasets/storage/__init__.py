@@ -32,7 +32,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from datasets.exceptions import BucketDown, ObjectChanged, ObjectMissing
+from datasets.exceptions import BucketDown, BucketRefused, ObjectChanged, ObjectMissing
 from datasets.storage.ranges import Answer, RangeFile
 from datasets.storage.streams import StreamFile
 
@@ -50,6 +50,7 @@ UNRESERVED = "-._~"
 _making = Lock()
 NOT_FOUND = {"404", "NoSuchKey", "NotFound", "NoSuchVersion"}
 CHANGED = {"412", "PreconditionFailed"}
+REFUSED = {"403", "AccessDenied", "AllAccessDisabled", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 NO_SUCH_RANGE = {"416", "InvalidRange"}
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
@@ -310,6 +311,8 @@ def named_errors(key: str = "") -> Iterator[None]:
             raise ObjectChanged(f"The object {key} is another one than it was.") from error
         if code in NO_SUCH_RANGE:
             raise RangeMissing(str(error)) from error
+        if code in REFUSED:
+            raise BucketRefused(str(error)) from error
         raise BucketDown(str(error)) from error
     except (BotoCoreError, S3UploadFailedError) as error:
         raise BucketDown(str(error)) from error

@@ -36,6 +36,8 @@ def _empty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     imports.empty()
     yield
     imports.empty()
+    # A run that was cut short keeps its reader for the next one, which may be another test's.
+    vars(ingesting)["_ingester"].close()
 
 
 @pytest.fixture
