@@ -1,7 +1,9 @@
 """A small proxy before the bucket that breaks things on demand: cuts, pages in between, refusals, slowness."""
 
 import http.client
+import random
 import socket
+import struct
 import threading
 import time
 from collections import deque
@@ -20,7 +22,11 @@ class Fault:
     """What is done to one GET of an object: the answer is cut, spoilt or replaced."""
 
     cut_after: int | None = None
+    # Ends by a reset, where it would else end as if that were all.
+    reset: bool = False
     wait: float = 0
+    # Bytes a second.
+    rate: float = float("inf")
     flip_at: int | None = None
     status: int = 0
     body: bytes = b""
@@ -34,6 +40,18 @@ def page() -> Fault:
 
 def slow_down() -> Fault:
     return Fault(status=503, body=SLOW_DOWN, kind="application/xml")
+
+
+def bad_weather(seed: int, share: float, requests: int) -> list[Fault]:
+    """What befalls so many requests, the same each time: a share of them fails, each in one of four ways."""
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    ways: list[Callable[[], Fault]] = [
+        slow_down,
+        lambda: Fault(cut_after=chance.randrange(200_000)),
+        lambda: Fault(cut_after=chance.randrange(200_000), reset=True),
+        lambda: Fault(rate=500_000),
+    ]
+    return [chance.choice(ways)() if chance.random() < share else Fault() for _request in range(requests)]
 
 
 @dataclass
@@ -80,45 +98,66 @@ class FaultyBucket:
         self.thread.join()
 
 
-def handler(bucket: FaultyBucket) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.0"
+class Handler(BaseHTTPRequestHandler):
+    bucket: FaultyBucket
+    protocol_version = "HTTP/1.0"
 
-        def do_GET(self) -> None:
-            plan = bucket.plan
-            seen = Seen(self.path, self.headers["Range"])
-            plan.seen.append(seen)
-            fault = plan.next_fault()
-            if fault.status:
-                seen.status = fault.status
-                self.answer(fault.status, {"Content-Type": fault.kind, "Content-Length": str(len(fault.body))})
-                self.wfile.write(fault.body)
-                return
-            with closing(http.client.HTTPConnection("127.0.0.1", bucket.upstream_port)) as upstream:
-                upstream.request("GET", self.path, headers=dict(self.headers))
-                with upstream.getresponse() as response:
-                    seen.status = response.status
-                    self.answer(response.status, dict(response.getheaders()))
-                    pass_on(response.read, self.wfile.write, fault, plan)
-            if fault.cut_after is not None:
-                time.sleep(fault.wait)
+    def do_GET(self) -> None:
+        plan = self.bucket.plan
+        seen = Seen(self.path, self.headers["Range"])
+        plan.seen.append(seen)
+        fault = plan.next_fault()
+        if fault.status:
+            seen.status = fault.status
+            self.answer(fault.status, {"Content-Type": fault.kind, "Content-Length": str(len(fault.body))})
+            self.wfile.write(fault.body)
+            return
+        with closing(http.client.HTTPConnection("127.0.0.1", self.bucket.upstream_port)) as upstream:
+            upstream.request("GET", self.path, headers=dict(self.headers))
+            with upstream.getresponse() as response:
+                seen.status = response.status
+                self.answer(response.status, dict(response.getheaders()))
+                pass_on(response.read, self.wfile.write, fault, plan)
+        if fault.cut_after is not None:
+            time.sleep(fault.wait)
+            if fault.reset:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+            else:
                 self.connection.shutdown(socket.SHUT_RDWR)
 
-        def answer(self, status: int, headers: dict[str, str]) -> None:
-            self.send_response_only(status)
-            for name, value in headers.items():
-                if name.lower() not in ("connection", "transfer-encoding"):
-                    self.send_header(name, value)
+    def pass_through(self) -> None:
+        """What is no GET: nothing is done to it."""
+        if self.headers["Expect"]:
+            self.send_response_only(100)
             self.end_headers()
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        headers = {name: value for name, value in self.headers.items() if name != "Expect"}
+        with closing(http.client.HTTPConnection("127.0.0.1", self.bucket.upstream_port)) as upstream:
+            upstream.request(self.command, self.path, body=body, headers=headers)
+            with upstream.getresponse() as response:
+                self.answer(response.status, dict(response.getheaders()))
+                self.wfile.write(response.read())
 
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except OSError:
-                # The client was killed; that is what these tests do.
-                self.close_connection = True
+    do_PUT = do_POST = do_HEAD = do_DELETE = pass_through  # noqa: N815 - the names that the base class calls
 
-    return Handler
+    def answer(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            if name.lower() not in ("connection", "transfer-encoding"):
+                self.send_header(name, value)
+        self.end_headers()
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except OSError:
+            # The client was killed; that is what these tests do.
+            self.close_connection = True
+
+
+def handler(bucket: FaultyBucket) -> type[BaseHTTPRequestHandler]:
+    return type("BucketsHandler", (Handler,), {"bucket": bucket})
 
 
 def pass_on(read: Callable[[int], bytes], write: Callable[[bytes], object], fault: Fault, plan: Plan) -> None:
@@ -133,4 +172,4 @@ def pass_on(read: Callable[[int], bytes], write: Callable[[bytes], object], faul
         sent += len(block)
         if fault.cut_after is not None and sent >= fault.cut_after:
             return
-        time.sleep(max(0.0, sent / plan.rate - (time.monotonic() - began)))
+        time.sleep(max(0.0, sent / min(plan.rate, fault.rate) - (time.monotonic() - began)))
