@@ -35,7 +35,8 @@ KEYS = 50_000
 MOST_TIMES = 1.5
 LEGEND = f"""
 slowest alone    of one GET by boto3, hashlib's SHA-256 and the command that unpacks, on the same bytes: medians
-speed            of that stage's, round by round; least: what is promised
+speed            of that stage's, round by round; least: what is promised. What else runs on this machine slows one
+                 stage alone less than the pass, which uses all processors
 processor        seconds of the worker and its child, of which two processors have two in a second
 MB               the most that the worker and its child held, interpreters included, beside the file on the disk in
                  which a member lies; at most {MOST_MEMORY} is promised"""
@@ -63,7 +64,7 @@ class Site:
 
     def say(self, *arguments: str) -> Any:
         """What a process of the site prints last; what it logs is left."""
-        lines = run(self.environment, "-m", "tests.benchmarks.ingesting", *arguments, stderr=None)
+        lines = run(self.environment, "-m", "tests.benchmarks.ingesting", *arguments, stderr=subprocess.DEVNULL)
         return json.loads(lines.splitlines()[-1])
 
     def bucket(self) -> Bucket:
@@ -147,7 +148,7 @@ def show_kind(here: Site, kind: Kind, rounds: int) -> None:
     print(
         f"{kind.name:16}{path.stat().st_size / 1e9:>6.2f}{seconds:>7.2f}"
         f"{f'{slowest} {median(alone[slowest]):.2f}':>20}{median(speeds):>8.2f}"
-        f"{f'{speeds[0]:.2f} … {speeds[-1]:.2f}':>15}{kind.least:>7}{processor:>11.2f}"
+        f"{f'{speeds[0]:.2f} … {speeds[-1]:.2f}':>15}{kind.least or '':>7}{processor:>11.2f}"
         f"{max(each['memory'] for each in passes):>6.0f}   alone, s: "
         + ", ".join(f"{name} {median(found):.2f}" for name, found in alone.items()),
         flush=True,
