@@ -72,6 +72,10 @@ class BucketDown(PartDown):
     """The bucket does not answer."""
 
 
+class BucketRefused(BucketDown):
+    """The bucket answers, and does not let us: asking again at once would change nothing."""
+
+
 class NoRoomLeft(PartDown):
     """There is no room on the disk for what has to lie there for a while."""
 

@@ -32,16 +32,19 @@ def ingest(
     on_volume: Callable[[Member], object],
     on_progress: Callable[[int, int], object] = lambda _bytes_read, _volumes: None,
     part_size: int = PART_SIZE,
+    hash_members: bool = False,
     bounds: Bounds | None = None,
 ) -> Ingested:
     """Read a .tar, .tar.gz, .tar.xz, .tar.zst or .h5 file forwards, once.
 
     `on_volume` is called for each member, in the archive's order; `on_progress` with the bytes that were read and the
     volumes that are done, twice a second or more; both in the thread that called this. Without a wish there are facts
-    and no pictures.
+    and no pictures. `hash_members`: also the SHA-256 of each member, which takes as long as that of the whole.
 
     Raises KSpaceErrors for an archive that is broken or must not be handed out; NoRoomLeft; SandboxError; and what
     `stream` and the callbacks raise, as it is. Volumes may have been handed over before."""
     hashes = PartHashes(part_size)
-    with closing(Pass(stream, name, sandbox=sandbox, wish=wish, hashes=hashes, bounds=bounds)) as run:
+    with closing(
+        Pass(stream, name, sandbox=sandbox, wish=wish, hashes=hashes, hash_members=hash_members, bounds=bounds)
+    ) as run:
         return run.run(on_volume, on_progress)

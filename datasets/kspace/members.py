@@ -18,6 +18,7 @@ class Member:
     offset: int
     size: int
     sha256: str
+    """empty where nobody asked for it"""
     is_volume: bool
     """by its name or by how it begins"""
     facts: Facts | None = None

@@ -22,6 +22,9 @@ from datasets.kspace.unpacking import READ_BYTES, Forward, Readable, is_single, 
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 NOT_HDF5 = "not HDF5"
+# Of each file that macOS packs it puts such a one beside it, ._file1.h5, for what its own file system knows of it.
+DOUBLE, DOUBLES_SIGNATURE = "._", b"\x00\x05\x16\x07"
+NOT_A_FILE = "properties that macOS keeps of another file"
 # Of blocks of up to a megabyte each.
 ROOM = 8
 SPOOLED = 2
@@ -39,10 +42,11 @@ class _Begun(NamedTuple):
     offset: int
     size: int | None
     is_volume: bool
+    why_not: str = NOT_HDF5
 
 
 class _Kept(NamedTuple):
-    """A member, after its bytes."""
+    """A member, after its bytes; `sha256` is empty where nobody asked for it."""
 
     begun: _Begun
     size: int
@@ -74,8 +78,10 @@ class Pass:
         sandbox: Sandbox,
         wish: Wish | None,
         hashes: PartHashes,
+        hash_members: bool,
         bounds: Bounds | None,
     ) -> None:
+        self._hash_members = hash_members
         self._stream = stream
         self._name = name
         self._sandbox = sandbox
@@ -148,7 +154,11 @@ class Pass:
         begin = b""
         while len(begin) < min(len(SIGNATURE), entry.size):
             begin += self._source.must_take(min(len(SIGNATURE), entry.size) - len(begin))
-        yield _Begun(*entry, is_volume=is_single(entry.path) or begin == SIGNATURE)
+        is_double = entry.path.rpartition("/")[2].startswith(DOUBLE) and begin.startswith(DOUBLES_SIGNATURE)
+        if is_double:
+            yield _Begun(*entry, is_volume=False, why_not=NOT_A_FILE)
+        else:
+            yield _Begun(*entry, is_volume=is_single(entry.path) or begin == SIGNATURE)
         if begin:
             yield begin
         while self._source.position < end:
@@ -160,15 +170,16 @@ class Pass:
             if not isinstance(begun, _Begun):
                 raise TypeError("bytes came before their member")
             spool = self._spool_for(begun)
-            digest, size = sha256(), 0
+            digest, size = sha256() if self._hash_members else None, 0
             while piece := self._to_keep.get():
                 if isinstance(piece, _Begun):
                     raise TypeError("a member came before the end of another")
-                digest.update(piece)
+                if digest is not None:
+                    digest.update(piece)
                 size += len(piece)
                 if spool is not None:
                     spool.write(piece)
-            self._kept.put(_Kept(begun, size, digest.hexdigest(), spool))
+            self._kept.put(_Kept(begun, size, digest.hexdigest() if digest else "", spool))
         self._kept.end()
 
     def _spool_for(self, begun: _Begun) -> Spool | None:
@@ -188,7 +199,7 @@ class Pass:
     def _member(self, kept: _Kept) -> Member:
         begun, spool = kept.begun, kept.spool
         if spool is None:
-            reason = f"This is too large for a volume: {kept.size:,} bytes." if begun.is_volume else NOT_HDF5
+            reason = f"This is too large for a volume: {kept.size:,} bytes." if begun.is_volume else begun.why_not
             return Member(begun.path, begun.offset, kept.size, kept.sha256, begun.is_volume, reason=reason)
         try:
             found = self._found(spool)

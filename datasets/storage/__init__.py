@@ -29,8 +29,8 @@ from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from datasets.exceptions import BucketDown, ObjectRefused
-from datasets.storage.errors import Denied, RangeMissing, named_errors
+from datasets.exceptions import BucketDown, BucketRefused, ObjectRefused
+from datasets.storage.errors import RangeMissing, named_errors
 from datasets.storage.ranges import Answer, RangeFile
 from datasets.storage.signing import QuerySigner
 from datasets.storage.streams import StreamFile
@@ -181,11 +181,11 @@ class Bucket:
         try:
             with named_errors(key):
                 yield
-        except Denied as error:
+        except BucketRefused as error:
             if not self.reachable():
                 raise
             raise ObjectRefused(
-                f"The bucket does not let this site read the object {key}: it is missing, or the right to it is."
+                f"The bucket does not let this site read the object {key}. Either it is missing, or the right to it."
             ) from error
 
     def _range(self, key: str, start: int, stop: int, *, etag: str, version_id: str) -> Answer:

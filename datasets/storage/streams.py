@@ -3,24 +3,25 @@
 import time
 from typing import Any
 
-from datasets.exceptions import BucketDown
+from datasets.exceptions import BucketDown, BucketRefused
 from datasets.storage.ranges import Answer, Fetch, ObjectFile
 
 PIECE = 1 << 20
-# More than any object has; the first answer says how much there is.
-EVERYTHING = 1 << 50
+# The beginning comes by a request of its own, and all the rest by a second one: servers of files such as rclone hash
+# what they send from the first byte on, which takes them as long as sending it.
+BEGINNING = 1 << 20
 # How long to wait before asking again, where not a byte came since the last time: a server that is started anew, or
 # that asks for patience, has 45 seconds.
 PAUSES = (0.0, 0.1, 0.4, 1.5, 3.0, 5.0, 10.0, 10.0, 15.0)
 
 
 class StreamFile(ObjectFile):
-    """One request brings it all. Where the connection breaks, the next one asks for the rest; nothing is held but the
-    piece that is being read. The first request is made here."""
+    """Two requests bring it all. Where the connection breaks, the next one asks for the rest; nothing is held but the
+    piece that is being read. The first request is made here. A bucket that refuses is not asked again."""
 
     def __init__(self, fetch: Fetch, *, etag: str = "", version_id: str = "") -> None:
         super().__init__(fetch, etag=etag, version_id=version_id)
-        self._open: Answer | None = self._answer(0, EVERYTHING)
+        self._open: Answer | None = self._answer(0, BEGINNING)
 
     def tell(self) -> int:
         return self.bytes_fetched
@@ -30,6 +31,8 @@ class StreamFile(ObjectFile):
         wanted = min(size if size >= 0 else PIECE, self.size - self.bytes_fetched)
         if wanted <= 0:
             return b""
+        if self._open is not None and self.bytes_fetched == self._open.stop:
+            self._drop()
         for pause in PAUSES:
             piece = self._piece(wanted, pause)
             if piece:
@@ -53,7 +56,9 @@ class StreamFile(ObjectFile):
             if self._open is None:
                 time.sleep(pause)
                 self._open = self._answer(self.bytes_fetched, self.size)
-            piece = self._open.read(wanted)
+            piece = self._open.read(min(wanted, self._open.stop - self.bytes_fetched))
+        except BucketRefused:
+            raise
         except BucketDown:
             piece = b""
         if not piece:

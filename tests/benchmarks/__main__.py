@@ -101,7 +101,7 @@ def main() -> None:
     if options.only in (None, "previews"):
         previews.show()
     if options.only in (None, "ingest"):
-        ingest.show()
+        ingest.show(rounds=options.rounds)
     if options.only in (None, "notices"):
         notices.show(rounds=options.rounds)
     if options.only in (None, "site"):

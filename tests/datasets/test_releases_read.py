@@ -4,19 +4,22 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from threading import Barrier
+from typing import Any, BinaryIO
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
 from datasets.exceptions import BucketDown
 from datasets.kspace import archive as engine
 from datasets.kspace.archive import Ingested, Member
-from datasets.kspace.report import Facts, Layout, Rendering, Report
+from datasets.kspace.report import Facts, Layout, Rendering, Report, Wish
 from datasets.models import Archive, Ingest, Preview, Release, Volume
 from datasets.services.releases import check, ingest_due_archives, ingesting, leave_out, progress_of, read_again
-from datasets.services.releases.ingesting import give_up
+from datasets.services.releases.ingesting import Ingester, give_up
+from datasets.services.releases.reading import Reading
 from datasets.storage import Bucket, bucket
 from tests import imports
 from tests.archives import PICTURES
@@ -36,6 +39,8 @@ def _empty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     imports.empty()
     yield
     imports.empty()
+    # A run that was cut short keeps its reader for the next one, which may be another test's.
+    vars(ingesting)["_ingester"].close()
 
 
 @pytest.fixture
@@ -331,3 +336,46 @@ def test_progress_is_told_in_bytes_and_volumes_with_few_queries(django_assert_nu
     assert progress.remaining is not None
     told = progress.archives[0]
     assert (told.volumes_read, told.previews, told.bad_previews) == (3, 3, 0)  # type: ignore[attr-defined]
+
+
+def test_workers_that_read_archives_of_one_release_share_no_lock(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """Each waits for all others twice a volume: while its file is in the sandbox, and in the middle of the transaction
+    that writes it. With a lock in common they would never all be there."""
+    names = [f"knee_{number}.tar" for number in range(3)]
+    for name in names:
+        # The same pictures would be written one after the other, on purpose.
+        imports.upload(name, {f"{number}.h5": f"{name} {number}".encode() * 999 for number in range(3)})
+    waiting: list[int] = []
+    in_sandbox = Barrier(len(names), timeout=60)
+    in_transaction = Barrier(len(names), action=lambda: waiting.append(locks_not_granted()), timeout=60)
+
+    class Meeting(imports.Reader):
+        def render(self, source: Path | BinaryIO, wish: Wish) -> Rendering:
+            in_sandbox.wait()
+            return super().render(source, wish)
+
+    def locks_not_granted() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            return int(cursor.fetchone()[0])
+
+    class MeetingReading(Reading):
+        def hold(self) -> None:
+            super().hold()
+            if connection.in_atomic_block:
+                in_transaction.wait()
+
+    monkeypatch.setattr(ingesting, "Sandbox", Meeting)
+    monkeypatch.setattr(ingesting, "Reading", MeetingReading)
+    release = imports.registered()
+    request.getfixturevalue("sealed")
+    check(release, by=StaffFactory())
+
+    outcomes = at_once([lambda: ingest_due_archives(seconds=0, ingester=Ingester()) for _name in names])
+
+    release.refresh_from_db()
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    assert (release.status, Volume.objects.count(), Preview.objects.filter(state="done").count()) == ("ready", 9, 9)
+    assert waiting == [0, 0, 0]

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings as django_settings
 from pytest_django import Settings
 
-from datasets.exceptions import BucketDown, ObjectChanged, ObjectMissing
+from datasets.exceptions import BucketDown, ObjectChanged, ObjectMissing, ObjectRefused
 from datasets.storage import Bucket, bucket, streams
 from datasets.storage.streams import StreamFile
 from tests.flows.faults import Fault, FaultyBucket, Plan, page, slow_down
@@ -53,12 +53,12 @@ def starts(plan: Plan) -> list[int]:
     return [int(seen.range.removeprefix("bytes=").split("-")[0]) for seen in plan.seen if seen.range]
 
 
-def test_one_request_brings_it_all(stored: str) -> None:
+def test_two_requests_bring_it_all(stored: str) -> None:
     with bucket().stream(stored) as file:
         assert (file.size, file.etag) == bucket().head(stored)[:2]
         assert read_all(file) == CONTENT
         assert file.read(1) == b""
-    assert (file.requests, file.bytes_fetched, file.tell()) == (1, len(CONTENT), len(CONTENT))
+    assert (file.requests, file.bytes_fetched, file.tell()) == (2, len(CONTENT), len(CONTENT))
 
 
 def test_it_is_an_ordinary_file_that_cannot_go_back(stored: str) -> None:
@@ -104,6 +104,15 @@ def test_another_answer_in_between_is_not_the_object(faulty: Plan, fault: Fault)
     faulty.always = fault
     with pytest.raises(BucketDown):
         bucket().stream(KEY)
+
+
+def test_a_bucket_that_refuses_in_the_middle_is_not_asked_again(faulty: Plan) -> None:
+    refusal = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>No longer.</Message></Error>"
+    faulty.faults.append(Fault(cut_after=500_000))
+    faulty.always = Fault(status=403, body=refusal, kind="application/xml")
+    with bucket().stream(KEY) as file, pytest.raises(ObjectRefused, match="does not let this site read"):
+        read_all(file)
+    assert len(faulty.seen) == 2
 
 
 def test_another_object_under_the_same_key_is_noticed_when_the_connection_breaks(faulty: Plan, direct: Bucket) -> None:

@@ -1,7 +1,9 @@
 """A small proxy before the bucket that breaks things on demand: cuts, pages in between, refusals, slowness."""
 
 import http.client
+import random
 import socket
+import struct
 import threading
 import time
 from collections import deque
@@ -25,7 +27,11 @@ class Fault:
     """What is done to one GET of an object: the answer is cut, spoilt or replaced."""
 
     cut_after: int | None = None
+    # Ends by a reset, where it would else end as if that were all.
+    reset: bool = False
     wait: float = 0
+    # Bytes a second.
+    rate: float = float("inf")
     flip_at: int | None = None
     status: int = 0
     body: bytes = b""
@@ -43,6 +49,18 @@ def slow_down() -> Fault:
 
 def denied() -> Fault:
     return Fault(status=403, body=DENIED, kind="application/xml")
+
+
+def bad_weather(seed: int, share: float, requests: int) -> list[Fault]:
+    """What befalls so many requests, the same each time: a share of them fails, each in one of four ways."""
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    ways: list[Callable[[], Fault]] = [
+        slow_down,
+        lambda: Fault(cut_after=chance.randrange(200_000)),
+        lambda: Fault(cut_after=chance.randrange(200_000), reset=True),
+        lambda: Fault(rate=500_000),
+    ]
+    return [chance.choice(ways)() if chance.random() < share else Fault() for _request in range(requests)]
 
 
 @dataclass
@@ -75,6 +93,9 @@ class Passing(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.0"
 
     def do_GET(self) -> None:
+        if "list-type=" in self.path:
+            self.pass_through()
+            return
         plan = self.bucket.plan
         seen = Seen(self.path, self.headers["Range"])
         plan.seen.append(seen)
@@ -84,22 +105,37 @@ class Passing(BaseHTTPRequestHandler):
             self.answer(fault.status, {"Content-Type": fault.kind, "Content-Length": str(len(fault.body))})
             self.wfile.write(fault.body)
             return
-        seen.status = self.pass_on(fault, plan)
-        if fault.cut_after is not None:
-            time.sleep(fault.wait)
-            self.connection.shutdown(socket.SHUT_RDWR)
-
-    def do_HEAD(self) -> None:
-        """Asks whether the bucket is there, or an object: that never fails."""
-        self.pass_on(Fault(), self.bucket.plan)
-
-    def pass_on(self, fault: Fault, plan: Plan) -> int:
         with closing(http.client.HTTPConnection("127.0.0.1", self.bucket.upstream_port)) as upstream:
-            upstream.request(self.command, self.path, headers=dict(self.headers))
+            upstream.request("GET", self.path, headers=dict(self.headers))
             with upstream.getresponse() as response:
+                seen.status = response.status
                 self.answer(response.status, dict(response.getheaders()))
                 pass_on(response.read, self.wfile.write, fault, plan)
-                return response.status
+        if fault.cut_after is not None:
+            self.cut(fault)
+
+    def cut(self, fault: Fault) -> None:
+        time.sleep(fault.wait)
+        if fault.reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+        else:
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def pass_through(self) -> None:
+        """Whatever does not fetch an object, such as a list, or whether something is there: nothing is done to it."""
+        if self.headers["Expect"]:
+            self.send_response_only(100)
+            self.end_headers()
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        headers = {name: value for name, value in self.headers.items() if name != "Expect"}
+        with closing(http.client.HTTPConnection("127.0.0.1", self.bucket.upstream_port)) as upstream:
+            upstream.request(self.command, self.path, body=body, headers=headers)
+            with upstream.getresponse() as response:
+                self.answer(response.status, dict(response.getheaders()))
+                self.wfile.write(response.read())
+
+    do_PUT = do_POST = do_HEAD = do_DELETE = pass_through  # noqa: N815 - the names that the base class calls
 
     def answer(self, status: int, headers: dict[str, str]) -> None:
         self.send_response_only(status)
@@ -160,4 +196,4 @@ def pass_on(read: Callable[[int], bytes], write: Callable[[bytes], object], faul
         sent += len(block)
         if fault.cut_after is not None and sent >= fault.cut_after:
             return
-        time.sleep(max(0.0, sent / plan.rate - (time.monotonic() - began)))
+        time.sleep(max(0.0, sent / min(plan.rate, fault.rate) - (time.monotonic() - began)))

@@ -12,12 +12,12 @@ import pytest
 from django.db.models import F
 
 from accounts.tasks import hint
-from datasets.models import Archive, Ingest, Preview, Release, Volume
-from datasets.services.releases import check
+from datasets.models import Ingest, Preview, Release, Volume
+from datasets.services.previews.pictures import storage
 from datasets.tasks import ingest_archives
 from tests import imports
 from tests.demo import clean_environment
-from tests.factories import StaffFactory
+from tests.flows.outcomes import forget, outcome, registered_and_due
 from tests.owner import application_url
 from tests.postroom import READY, Program, stop_all
 from tests.waiting import wait_until
@@ -53,32 +53,21 @@ def readers(folder: Path, number: int) -> Iterator[list[Program]]:
         stop_all(programs)
 
 
-def found() -> list[dict[str, Any]]:
-    facts = ("name", "status", "size", "sha256", "part_hashes", "etag", "coils")
-    return list(Archive.objects.filter(key__startswith=imports.FOLDER).order_by("name").values(*facts))
-
-
-def volumes() -> list[tuple[Any, ...]]:
-    return list(Volume.objects.order_by("archive__name", "path").values_list("archive__name", "path", "offset", "size"))
-
-
-def read_undisturbed() -> tuple[list[dict[str, Any]], list[tuple[Any, ...]]]:
-    release = imports.registered()
-    check(release, by=StaffFactory())
+def read_undisturbed() -> dict[str, Any]:
+    release = registered_and_due()
     hint(ingest_archives)
     wait_until(lambda: Release.objects.get(pk=release.pk).status == "ready", "An undisturbed reading", 60)
-    outcome = found(), volumes()
-    Archive.objects.all().delete()
-    return outcome
+    found = outcome()
+    forget()
+    return found
 
 
 def test_a_reader_that_is_killed_in_the_middle_leaves_no_trace(tmp_path: Path) -> None:
     imports.upload("knee_train.tar.gz", FILES)
     imports.upload("knee_val.tar", FILES)
     with readers(tmp_path, 2) as programs:
-        undisturbed = read_undisturbed()
-        release = imports.registered()
-        check(release, by=StaffFactory())
+        undisturbed, folders = read_undisturbed(), set(storage().folders())
+        release = registered_and_due()
         # Two workers, an archive each.
         hint(ingest_archives)
         hint(ingest_archives)
@@ -93,6 +82,7 @@ def test_a_reader_that_is_killed_in_the_middle_leaves_no_trace(tmp_path: Path) -
         Ingest.objects.filter(state="running").update(leased_until=F("leased_until") - LEASE)
         hint(ingest_archives)
         wait_until(lambda: Release.objects.get(pk=release.pk).status == "ready", "The killed one's archive", 60)
-    assert (found(), volumes()) == undisturbed
+    assert outcome() == undisturbed
+    assert set(storage().folders()) == folders
     assert Preview.objects.count() == Volume.objects.count() == 2 * len(FILES)
     assert sorted(Ingest.objects.values_list("deaths", flat=True)) == [0, 1]

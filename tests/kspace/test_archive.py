@@ -80,7 +80,7 @@ def test_after_one_pass_everything_is_known(
 ) -> None:
     tar = tar_of(files)
     packed = PACKERS[name](tar)
-    ingested, members = run(packed, name, sandbox, wish=Wish(), part_size=1000)
+    ingested, members = run(packed, name, sandbox, wish=Wish(), part_size=1000, hash_members=True)
     assert (ingested.size, ingested.sha256) == (len(packed), sha256(packed).hexdigest())
     assert list(ingested.part_hashes) == [
         sha256(packed[start : start + 1000]).hexdigest() for start in range(0, len(packed), 1000)
@@ -101,7 +101,7 @@ def test_after_one_pass_everything_is_known(
 
 
 def test_a_single_volume_is_its_own_archive(scan: bytes, sandbox: Sandbox) -> None:
-    ingested, [member] = run(scan, "file1.h5", sandbox)
+    ingested, [member] = run(scan, "file1.h5", sandbox, hash_members=True)
     assert (member.path, member.offset, member.size, member.sha256) == ("file1.h5", 0, len(scan), ingested.sha256)
     assert member.facts == sandbox.describe(cast(BinaryIO, io.BytesIO(scan)))
     assert (member.rendering, member.reason, ingested.volumes) == (None, "", 1)
@@ -228,7 +228,8 @@ def test_a_sandbox_that_does_not_work_is_no_fault_of_the_volume() -> None:
 def test_without_room_on_the_disk_the_pass_waits_for_another_day(
     looker: Looker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spool, "MARGIN_BYTES", shutil.disk_usage(tempfile.gettempdir()).free)
+    # Of all the disk, for others make room on it meanwhile.
+    monkeypatch.setattr(spool, "MARGIN_BYTES", shutil.disk_usage(tempfile.gettempdir()).total - 1_000)
     with pytest.raises(NoRoomLeft, match="There is no room for 1,000 bytes"):
         run(tar_of([("1.h5", NOISE[:1000])]), "volumes.tar", looker)
     assert run(tar_of([("README", NOISE[:1000])]), "volumes.tar", looker)[0].volumes == 0
@@ -236,9 +237,29 @@ def test_without_room_on_the_disk_the_pass_waits_for_another_day(
 
 def test_what_is_too_large_for_a_volume_is_not_kept(looker: Looker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "LARGEST_VOLUME", 999)
-    _ingested, [member] = run(tar_of([("1.h5", NOISE[:1000])]), "volumes.tar", looker)
+    _ingested, [member] = run(tar_of([("1.h5", NOISE[:1000])]), "volumes.tar", looker, hash_members=True)
     assert member.reason == "This is too large for a volume: 1,000 bytes."
     assert member.sha256 == sha256(NOISE[:1000]).hexdigest()
+
+
+def test_what_macos_keeps_beside_each_file_is_no_broken_volume(looker: Looker) -> None:
+    double = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X"
+    content = tar_of([("./._train", double), ("train/._1.h5", double), ("train/1.h5", b"x"), ("train/._2.h5", b"y")])
+    ingested, members = run(content, "volumes.tar", looker)
+    # By its name alone nothing is passed over: the last one may be a scan that somebody called so.
+    assert [(each.path, each.is_volume) for each in members] == [
+        ("._train", False),
+        ("train/._1.h5", False),
+        ("train/1.h5", True),
+        ("train/._2.h5", True),
+    ]
+    assert [each.reason for each in members[:2]] == ["properties that macOS keeps of another file"] * 2
+    assert ingested.volumes == 2
+
+
+def test_members_are_hashed_only_where_somebody_asks(looker: Looker) -> None:
+    content = tar_of([("README", b"x"), ("1.h5", b"y")])
+    assert [each.sha256 for each in run(content, "volumes.tar", looker)[1]] == ["", ""]
 
 
 def test_one_bad_volume_does_not_end_the_pass(looker: Looker) -> None:

@@ -54,6 +54,7 @@ class Command(BaseCommand):
                     wish=Wish(format="png") if options["out"] else None,
                     on_volume=told.take,
                     on_progress=told.progress,
+                    hash_members=True,
                 )
         except (*REFUSED, NoRoomLeft) as error:
             self.stderr.write(explain(source, error))

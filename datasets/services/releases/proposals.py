@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from datasets.exceptions import SourceRefused
-from datasets.models import Archive, Dataset, Release
+from datasets.models import Dataset, Release
 from datasets.services.releases.guesses import coils_of, faults_of, names_in_two_cases, oddities_of, split_of
 from datasets.services.releases.sources import prefix_of, source_of
 from datasets.storage import Listed, bucket
@@ -23,6 +23,16 @@ class Standing(StrEnum):
     NEW = "new"
     CHANGED = "changed"
     SAME = "same"
+
+
+class Former(NamedTuple):
+    """An archive of the former release: of tens of thousands no more is read than is compared."""
+
+    name: str
+    size: int | None
+    etag: str
+    split: str
+    coils: str
 
 
 class Proposed(NamedTuple):
@@ -52,7 +62,7 @@ class Proposal:
     former: Release | None
     rows: Sequence[Proposed]
     """In the order of their keys."""
-    gone: Sequence[Archive]
+    gone: Sequence[Former]
     """Archives of the former release of whose name there is none any more."""
     fingerprint: str
     """Of the list, so that what was agreed to is what is registered."""
@@ -90,10 +100,10 @@ def former_release(dataset: Dataset, before: Release | None = None) -> Release |
     return (others.exclude(pk=before.pk) if before else others).first()
 
 
-def _archives_of(release: Release | None) -> dict[str, Archive]:
+def _archives_of(release: Release | None) -> dict[str, Former]:
     if release is None:
         return {}
-    return {archive.name: archive for archive in release.archives.defer("part_hashes")}
+    return {row[0]: Former(*row) for row in release.archives.values_list(*Former._fields)}
 
 
 def _listed(prefix: str) -> list[Listed]:
@@ -109,7 +119,7 @@ def _listed(prefix: str) -> list[Listed]:
     return found
 
 
-def _proposed(listed: Iterable[Listed], known: dict[str, Archive], own: dict[str, Archive]) -> list[Proposed]:
+def _proposed(listed: Iterable[Listed], known: dict[str, Former], own: dict[str, Former]) -> list[Proposed]:
     named = [(entry, entry.key.rpartition("/")[2]) for entry in listed]
     counts = Counter(name for _entry, name in named)
     cases = names_in_two_cases(counts)
@@ -139,7 +149,7 @@ def _proposed(listed: Iterable[Listed], known: dict[str, Archive], own: dict[str
     return rows
 
 
-def _standing(entry: Listed, former: Archive | None) -> Standing:
+def _standing(entry: Listed, former: Former | None) -> Standing:
     if former is None:
         return Standing.NEW
     # An ETag also differs when the same bytes were sent in other parts: then they are read, and the hash decides.
