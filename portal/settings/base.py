@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import environ
-from celery.schedules import schedule
 from csp.constants import NONE, SELF
 
 from portal.settings.database import owner_of
+from portal.settings.clock import BEAT, MEASURE
 from portal.settings.mail import mail_settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -207,52 +207,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "portal.beat.PatientScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
-CELERY_BEAT_SCHEDULE = {
-    # What no worker takes does not pile up for ever: it lives until the next one comes, and for no less time than
-    # clocks differ (accounts.tasks.HINT_SECONDS).
-    "sweep": {"task": "accounts.tasks.sweep", "schedule": schedule(10), "options": {"expires": 1_800}},
-    "require-agreements": {
-        "task": "accounts.tasks.require_due_versions",
-        "schedule": schedule(60),
-        "options": {"expires": 1_800},
-    },
-    "publish-releases": {
-        "task": "datasets.tasks.publish_due_releases",
-        "schedule": schedule(60),
-        "options": {"expires": 1_800},
-    },
-    "count-downloads": {
-        "task": "datasets.tasks.count_downloads",
-        "schedule": schedule(60),
-        "options": {"expires": 1_800},
-    },
-    # Hourly, for a day that has its anchor is left alone, and one whose hour was missed is not.
-    "anchor-evidence": {
-        "task": "datasets.tasks.anchor_evidence",
-        "schedule": schedule(3600),
-        "options": {"expires": 3_600},
-    },
-    "remind": {"task": "datasets.tasks.remind_of_ends", "schedule": schedule(3600), "options": {"expires": 3_600}},
-    # Hourly too: the day's mail is written once, by whichever run comes first after six o'clock.
-    "tell-reviewers": {
-        "task": "datasets.tasks.tell_reviewers",
-        "schedule": schedule(3600),
-        "options": {"expires": 3_600},
-    },
-    "forget": {
-        "task": "accounts.tasks.forget_what_is_old",
-        "schedule": schedule(86_400),
-        "options": {"expires": 86_400},
-    },
-}
 # Where how work stands is written once a minute, for alarms: a name in CloudWatch. Empty: nowhere.
 METRICS_NAMESPACE = env.str("METRICS_NAMESPACE", default="")
-if METRICS_NAMESPACE:
-    CELERY_BEAT_SCHEDULE["measure-work"] = {
-        "task": "portal.tasks.measure_work",
-        "schedule": schedule(60),
-        "options": {"expires": 1_800},
-    }
+CELERY_BEAT_SCHEDULE = BEAT | (MEASURE if METRICS_NAMESPACE else {})
 
 # Accounts -----------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
