@@ -5,8 +5,8 @@ from pathlib import Path
 import environ
 from csp.constants import NONE, SELF
 
-from portal.settings.database import owner_of
 from portal.settings.clock import BEAT, MEASURE
+from portal.settings.database import owner_of
 from portal.settings.mail import mail_settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
