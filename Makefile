@@ -35,7 +35,7 @@ lint: .venv/installed ## Check style, types, layers, migrations, templates, depl
 	find templates -name '*.html' -exec $(BIN)/djade --target-version 5.2 --check {} +
 	.ci/check-deploy
 	$(BIN)/python -m portal.deployment.check
-	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run .ci/check-deploy ebextensions/platform/*hooks/*/*.sh ebextensions/platform/commands/*
+	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run .ci/check-deploy ebextensions/platform/*hooks/*/*.sh ebextensions/platform/commands/* ebextensions/infra/deploy
 
 bench: .venv/installed $(PEERS)/installed ## Measure as ratios in one run, also at size (ARGS="--share 0": without; "--only previews")
 	$(BIN)/python -m tests.benchmarks $(ARGS)
