@@ -11,6 +11,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.encoding import punycode
 
 from accounts.models import Bounce, OutgoingMail, User
 from accounts.text import one_line, only_seen
@@ -21,6 +22,8 @@ LONGEST_SAID = 500
 # Our own header, as it left, and SES's own name for the mail.
 MESSAGE_ID = re.compile(r"<([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})@[^<>\s]+>", re.ASCII)
 CARRIER_ID = re.compile(r"[A-Za-z0-9._-]{1,120}", re.ASCII)
+# Whoever takes a mail out of the spam folder is told of in the form of a complaint.
+NO_COMPLAINT = "not-spam"
 
 Event = Mapping[str, Any]
 
@@ -62,7 +65,10 @@ def note_event(event: Event, *, number: str) -> str:
             kind = Bounce.Kind.PERMANENT if bounce.get("bounceType") == "Permanent" else Bounce.Kind.TRANSIENT
             return _note(mail, bounce, "bouncedRecipients", kind, number)
         case "Complaint":
-            return _note(mail, _part(event, "complaint"), "complainedRecipients", Bounce.Kind.COMPLAINT, number)
+            complaint = _part(event, "complaint")
+            if complaint.get("complaintFeedbackType") == NO_COMPLAINT:
+                return "not kept"
+            return _note(mail, complaint, "complainedRecipients", Bounce.Kind.COMPLAINT, number)
         case "Reject":
             return _note_rejection(mail, _part(event, "reject"))
     return "not kept"
@@ -88,10 +94,19 @@ def _note(mail: OutgoingMail, told: Event, recipients: str, kind: Bounce.Kind, n
     if mail.user is None or not isinstance(concerned, list):
         return "nobody's"
     for recipient in concerned:
-        if isinstance(recipient, dict) and str(recipient.get("emailAddress", "")).lower() == mail.to.lower():
+        if isinstance(recipient, dict) and _compared(str(recipient.get("emailAddress", ""))) == _compared(mail.to):
             said = str(recipient.get("diagnosticCode") or told.get("complaintFeedbackType") or _subtype(told))
             return _keep(mail, mail.user, kind, said, at=_moment(told.get("timestamp")), event=number)
     return "another address"
+
+
+def _compared(address: str) -> str:
+    """In small letters, and the domain as it stood in the mail: in ASCII."""
+    user, at, domain = address.lower().rpartition("@")
+    try:
+        return user + at + punycode(domain)
+    except UnicodeError:
+        return address
 
 
 def _subtype(told: Event) -> str:

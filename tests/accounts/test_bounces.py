@@ -82,6 +82,15 @@ def test_a_complaint_that_is_told_again_does_not_stop_them_again(mail: OutgoingM
     assert quiet.unsubscribed_at is None
 
 
+def test_who_says_that_a_mail_is_not_unwanted_goes_on_getting_announcements(mail: OutgoingMail, quiet: User) -> None:
+    told = complained(mail)
+    told["complaint"]["complaintFeedbackType"] = "not-spam"
+    assert note(told) == "not kept"
+    quiet.refresh_from_db()
+    assert quiet.unsubscribed_at is None
+    assert not Bounce.objects.exists()
+
+
 def test_an_event_is_kept_once_however_often_it_comes(mail: OutgoingMail) -> None:
     assert [note(bounced(mail)) for _each in range(3)] == ["permanent", "told before", "told before"]
     assert Bounce.objects.count() == 1
@@ -138,6 +147,14 @@ def test_letter_case_of_an_address_does_not_matter(mail: OutgoingMail, quiet: Us
     assert bounce_of(quiet) is not None
 
 
+def test_an_address_is_known_in_its_ascii_form() -> None:
+    user = UserFactory.create(email="quiet@bücher.example")
+    mail = queue("access/link", user=user, grant=1, link=None)
+    assert mail is not None
+    assert note(bounced(mail, bouncedRecipients=[{"emailAddress": "Quiet@xn--bcher-kva.example"}])) == "permanent"
+    assert bounce_of(user) is not None
+
+
 def test_a_former_address_is_passed_over(mail: OutgoingMail) -> None:
     User.objects.update(email="another@example.org")
     assert note(bounced(mail)) == "a former address"
@@ -184,6 +201,8 @@ def test_what_ses_does_not_send_is_a_mail_that_failed(mail: OutgoingMail) -> Non
         ("553 5.1.3 bad address", True),
         ("550 5.2.1 mailbox disabled", True),
         ("550 5.7.1 we do not like you", False),
+        ("550 5.1.7 bad address of the sender", False),
+        ("550 5.1.8 sender's domain not found", False),
         ("552 5.2.2 mailbox full", False),
         ("554 no", False),
         ("450 4.2.1 later", False),
