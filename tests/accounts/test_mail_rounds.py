@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
+from django.db.models import QuerySet
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -178,10 +179,10 @@ def test_server_that_goes_down_gives_those_back_that_nobody_tried(
 ) -> None:
     send = Courier.send
 
-    def send_two(courier: Courier, *given: Any) -> None:
+    def send_two(courier: Courier, *given: Any) -> str:
         if len(server.delivered) == 2:
             raise ServerDown("It does not answer.")
-        send(courier, *given)
+        return send(courier, *given)
 
     mails = announced(5)
     due = mails[0].due_at
@@ -190,6 +191,27 @@ def test_server_that_goes_down_gives_those_back_that_nobody_tried(
     assert standing(mails) == [("done", 1, 0)] * 2 + [("waiting", 1, 0)] + [("waiting", 0, 0)] * 2
     assert [mail.reason for mail in mails] == ["", "", "It does not answer.", "", ""]
     assert [mail.due_at for mail in mails[3:]] == [due, due]
+
+
+def test_what_was_given_back_is_given_back_once(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database takes what is given back, but its answer is lost; another worker has the mails by then."""
+    mails = announced(3)
+    update = QuerySet.update
+
+    def lost(rows: QuerySet, **values: Any) -> int:
+        number = update(rows, **values)
+        if values.get("state") == "waiting" and values.get("attempts") == 0:
+            monkeypatch.setattr(QuerySet, "update", update)
+            assert OutgoingMail.objects.claim(lease=timedelta(minutes=1)) == mails[1]
+            raise OperationalError
+        return number
+
+    monkeypatch.setattr(QuerySet, "update", lost)
+    # The connection is the test's own.
+    monkeypatch.setattr(connection, "close", lambda: None)
+    with pytest.raises(OperationalError):
+        deliver_due(seconds=0)
+    assert standing(mails) == [("done", 1, 0), ("running", 1, 0), ("waiting", 0, 0)]
 
 
 def test_run_ends_in_the_midst_of_a_round_when_its_time_is_up(server: MailServer) -> None:
