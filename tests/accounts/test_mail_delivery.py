@@ -371,14 +371,14 @@ class Outage:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
         self.now, self.end = 0.0, seconds
         self.record = OutgoingMail.record_sent
-        monkeypatch.setattr(OutgoingMail, "record_sent", lambda mail, *following: self.write(mail, *following))
+        monkeypatch.setattr(OutgoingMail, "record_sent", lambda *sent, **named: self.write(*sent, **named))
         monkeypatch.setattr("accounts.mail.delivery.time", self)
         monkeypatch.setattr("accounts.mail.delivery.connection.close", lambda: None)
 
-    def write(self, mail: OutgoingMail, *following: OutgoingMail | None) -> bool:
+    def write(self, *sent: Any, **named: Any) -> bool:
         if self.now < self.end:
             raise OperationalError("failing over") if self.now else InterfaceError("closed")
-        return self.record(mail, *following)
+        return self.record(*sent, **named)
 
     def monotonic(self) -> float:
         return self.now
