@@ -15,7 +15,7 @@ from pytest_django import Settings
 from accounts.exceptions import ServerDown
 from accounts.mail import Content, Courier, Obsolete, deliver_due, deliver_next, delivery, queue, queue_all, rounds
 from accounts.mail.outbox import ASKERS, RENDERERS, Renderer
-from accounts.models import OutgoingMail
+from accounts.models import Bounce, OutgoingMail
 from accounts.models.work import MAX_DEATHS
 from tests.factories import UserFactory
 from tests.killing import Killed, killed_at
@@ -191,6 +191,25 @@ def test_server_that_goes_down_gives_those_back_that_nobody_tried(
     assert standing(mails) == [("done", 1, 0)] * 2 + [("waiting", 1, 0)] + [("waiting", 0, 0)] * 2
     assert [mail.reason for mail in mails] == ["", "", "It does not answer.", "", ""]
     assert [mail.due_at for mail in mails[3:]] == [due, due]
+
+
+def test_address_that_is_refused_in_a_round_is_marked_and_the_others_leave(
+    server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mails = announced(3)
+    gone = mails[1]
+    answer = server.handle_RCPT
+
+    async def refuse_one(smtp: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+        if address == gone.to:
+            return "550 5.1.1 No such person here"
+        return await answer(smtp, session, envelope, address, options)
+
+    monkeypatch.setattr(server, "handle_RCPT", refuse_one)
+    assert not deliver_due(seconds=60)
+    assert [state for state, _attempts, _deaths in standing(mails)] == ["done", "failed", "done"]
+    assert delivered(server) == [mails[0].to, mails[2].to]
+    assert [(bounce.user, bounce.mail) for bounce in Bounce.objects.all()] == [(gone.user, gone)]
 
 
 def test_what_was_given_back_is_given_back_once(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
