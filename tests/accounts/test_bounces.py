@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts.mail import bounce_of, deliver_next, queue
+from accounts.mail import CODE_LIFETIME, bounce_of, deliver_next, queue
 from accounts.mail.bounces import note_event
 from accounts.models import Bounce, OutgoingMail, User
 from accounts.services.codes import CHECKS_A_DAY
@@ -298,6 +298,24 @@ def test_a_code_without_a_session_that_asked_ends_nothing(client: Client, quiet:
     other = Client()
     other.force_login(quiet)
     assert "Mail me a code" in other.post(CHECK, {"code": code}).content.decode()
+    assert bounce_of(quiet) is not None
+
+
+@pytest.mark.parametrize("change", ["another address", "too late"])
+def test_a_code_that_counts_no_more_is_not_waited_for(client: Client, quiet: User, change: str) -> None:
+    BounceFactory(user=quiet)
+    code = code_asked(client, quiet)
+    if change == "too late":
+        OutgoingMail.objects.update(created_at=timezone.now() - CODE_LIFETIME)
+    else:
+        EmailAddress.objects.filter(user=quiet).update(email="new@example.org")
+        User.objects.filter(pk=quiet.pk).update(email="new@example.org")
+        quiet.refresh_from_db()
+        BounceFactory(user=quiet, address=quiet.email)
+    page = client.get(CHECK).content.decode()
+    assert "Mail me a code" in page
+    assert "We mailed six digits" not in page
+    assert "That code has ended" in client.post(CHECK, {"code": code}).content.decode()
     assert bounce_of(quiet) is not None
 
 
