@@ -70,7 +70,7 @@ def note_event(event: Event, *, number: str) -> str:
                 return "not kept"
             return _note(mail, complaint, "complainedRecipients", Bounce.Kind.COMPLAINT, number)
         case "Reject":
-            return _note_rejection(mail, _part(event, "reject"))
+            return _note_rejection(mail, _part(event, "reject"), _given(_part(event, "mail")))
     return "not kept"
 
 
@@ -85,8 +85,14 @@ def _mail_of(told: Event) -> OutgoingMail | None:
     mails: QuerySet[OutgoingMail] = OutgoingMail.objects.select_related("user")
     if ours:
         return mails.filter(uuid=ours[1]).first()
-    given = CARRIER_ID.fullmatch(str(told.get("messageId", "")))
-    return mails.filter(carrier_id=given[0]).first() if given else None
+    given = _given(told)
+    return mails.filter(carrier_id=given).first() if given else None
+
+
+def _given(told: Event) -> str:
+    """SES's name for the mail; empty where it told none."""
+    found = CARRIER_ID.fullmatch(str(told.get("messageId", "")))
+    return found[0] if found else ""
 
 
 def _note(mail: OutgoingMail, told: Event, recipients: str, kind: Bounce.Kind, number: str) -> str:
@@ -158,9 +164,10 @@ def _shown_to_work_after(user: User, at: datetime) -> datetime | None:
     return later.values_list("settled_at", flat=True).first()
 
 
-def _note_rejection(mail: OutgoingMail, told: Event) -> str:
-    """SES took the mail and did not send it: a matter of what is in it."""
+def _note_rejection(mail: OutgoingMail, told: Event, given: str) -> str:
+    """SES took the mail and did not send it: a matter of what is in it. One that was sent again since has another name
+    there."""
     reason = one_line(only_seen(str(told.get("reason", ""))))[:LONGEST_SAID] or "no reason was given"
-    done = OutgoingMail.objects.filter(pk=mail.pk, state=OutgoingMail.State.DONE)
-    done.update(state=OutgoingMail.State.FAILED, reason=f"SES did not send it: {reason}", finished_at=Now())
-    return "rejected"
+    done = OutgoingMail.objects.filter(pk=mail.pk, state=OutgoingMail.State.DONE, carrier_id__in=("", given))
+    failed = done.update(state=OutgoingMail.State.FAILED, reason=f"SES did not send it: {reason}", finished_at=Now())
+    return "rejected" if failed else "told before"

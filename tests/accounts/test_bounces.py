@@ -190,6 +190,22 @@ def test_what_ses_does_not_send_is_a_mail_that_failed(mail: OutgoingMail) -> Non
     assert (mail.state, mail.reason) == ("failed", "SES did not send it: Bad content")
 
 
+def test_a_rejection_that_is_told_again_does_not_fail_the_mail_that_was_sent_again(mail: OutgoingMail) -> None:
+    rejection = {"eventType": "Reject", "reject": {"reason": "Bad content"}, "mail": about(mail)}
+    mail.record_sent(carrier_id=rejection["mail"]["messageId"])
+    assert note(rejection) == "rejected"
+    mail.retry()
+    mail.record_sent(carrier_id="0107-of-the-second")
+    assert note(rejection) == "told before"
+    mail.refresh_from_db()
+    assert mail.state == "done"
+
+
+def test_a_rejection_with_an_odd_name_of_the_mail_is_taken(mail: OutgoingMail) -> None:
+    mail.record_sent()
+    assert note({"eventType": "Reject", "mail": about(mail) | {"messageId": "\0"}}) == "rejected"
+
+
 # SMTP -------------------------------------------------------------------------------------------------------
 
 
