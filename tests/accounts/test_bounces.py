@@ -191,7 +191,7 @@ def test_what_ses_does_not_send_is_a_mail_that_failed(mail: OutgoingMail) -> Non
 
 
 def test_a_rejection_that_is_told_again_does_not_fail_the_mail_that_was_sent_again(mail: OutgoingMail) -> None:
-    rejection = {"eventType": "Reject", "reject": {"reason": "Bad content"}, "mail": about(mail)}
+    rejection: dict[str, Any] = {"eventType": "Reject", "reject": {"reason": "Bad content"}, "mail": about(mail)}
     mail.record_sent(carrier_id=rejection["mail"]["messageId"])
     assert note(rejection) == "rejected"
     mail.retry()
