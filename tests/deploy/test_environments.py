@@ -21,7 +21,7 @@ from portal.deployment.environments import (
 )
 from portal.deployment.options import problems_of
 from portal.settings.guard import NAMED_PARTS
-from tests.deploy.templates import ROOT, SIZES, outputs
+from tests.deploy.templates import ROOT, SIZES, TEMPLATES, outputs, resources, statements
 from tests.portal.test_production_guard import SAFE, start
 
 READ = re.compile(r'env\.\w+\("([A-Z_]+)"')
@@ -92,6 +92,26 @@ def test_options_are_ones_that_elastic_beanstalk_takes(environment: str) -> None
     said = {name: REAL.get(name, SIZES["small"].get(name, f"the-{name.lower()}")) for name in outputs()}
     for option in options_of(environment, said):
         assert list(problems_of(option["Namespace"], option["OptionName"], option["Value"])) == []
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_each_environment_may_read_its_secrets_and_no_others(said: dict[str, str], environment: str) -> None:
+    made = {name: resource["Properties"] for name, resource in resources("AWS::SecretsManager::Secret")}
+    told = {place_of(output)[1]: each["Value"]["Ref"] for output, each in outputs().items() if is_secret(output)}
+    needed = {made[told[name]]["Name"]["Fn::Sub"] for name in of(SECRETS, options_of(environment, said))}
+
+    role = TEMPLATES["site"]["Resources"][f"{environment.capitalize()}Role"]
+    (statement,) = (each for each in statements(role) if each["Action"] == "secretsmanager:GetSecretValue")
+    named = {part["Ref"] for part in statement["Resource"] if "Ref" in part}
+    spelt = [part["Fn::Sub"].partition(":secret:")[2] for part in statement["Resource"] if "Fn::Sub" in part]
+    allowed = {made[name]["Name"]["Fn::Sub"] for name in named} | {each.removesuffix("-??????") for each in spelt}
+    # Those of others' accounts are made by hand, for who answers people.
+    assert allowed - needed == ({"portal/${Environment}/*-client"} if environment == "web" else set())
+    assert needed <= allowed
+
+
+def is_secret(output: str) -> bool:
+    return place_of(output)[0] == SECRETS
 
 
 def test_only_what_differs_is_told() -> None:
