@@ -83,7 +83,8 @@ def take_standing(*, now: bool = False) -> None:
         cursor.execute("SELECT now(), (now() AT TIME ZONE 'UTC')::date")
         moment, today = cursor.fetchone()
     last = DownloadCount.objects.values_list("standing", flat=True).first() or {}
-    if not now and last and moment - _moment(last) < FRESH:
+    # One of the future is of a clock that was ahead.
+    if not now and last and timedelta(0) <= moment - _moment(last) < FRESH:
         return
     values = spans(today)
     holders: dict[str, dict[str, int]] = defaultdict(dict)
