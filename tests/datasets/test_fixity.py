@@ -370,6 +370,20 @@ class TestCommand:
             self.run()
         assert refusal.value.returncode == 2
 
+    def test_a_release_that_is_refused_keeps_no_other_one_from_being_looked_at(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def deny(_version: str) -> None:
+            raise ObjectRefused("403")
+
+        refused, other = release_of(2), release_of(2)
+        replaced(key_of(refused, 0), deny, monkeypatch)
+        replaced(key_of(refused, 1), deny, monkeypatch)
+        with pytest.raises(CommandError, match=f"{refused}: {fixity.REFUSES_ALL}") as refusal:
+            self.run()
+        assert refusal.value.returncode == 2
+        assert FixityCheck.objects.get(release=other).state == "done"
+
     @pytest.mark.parametrize("name", ["", "knee", "knee/", "/", "knee/2.1/x", "knee/\x00"])
     def test_a_release_that_is_not_there_is_said_to_be(self, name: str) -> None:
         with pytest.raises(CommandError, match="DATASET/VERSION"):
