@@ -55,8 +55,8 @@ class Command(BaseCommand):
         return found
 
     def look(self, check: FixityCheck, *, pause: float) -> bool:
-        """Until it is over, by this process or by a worker; False when the bucket refuses to tell of its keys, which says
-        nothing of other releases."""
+        """Until it is over, by this process or by a worker; False when the bucket refuses to tell of its keys, which
+        says nothing of other releases."""
         rows = FixityCheck.objects.filter(pk=check.pk)
         while check.state in Work.OPEN:
             fixity.check_next_batch(rows)
