@@ -89,7 +89,8 @@ class Statistics:
         found = {day: [float(number)] for day, number in sorted(kept.items()) if first <= day < since}
         people = User.objects.registered_since(max(first, since))
         by_day = people.annotate(day=TruncDate("date_joined")).order_by().values("day").annotate(number=Count("*"))
-        return found | {row["day"]: [float(row["number"])] for row in by_day}
+        found |= {row["day"]: [float(row["number"])] for row in by_day}
+        return {day: numbers for day, numbers in found.items() if day <= self.last}
 
     @property
     def registered(self) -> int:
@@ -212,7 +213,7 @@ class Statistics:
 
 def held_at(dataset: Dataset | None, institutions: list[str] | None = None) -> dict[str, Held]:
     """Who is registered, and who of them holds access: of these institutions, or of all."""
-    people, grants = User.objects.active(), AccessGrant.objects.current()
+    people, grants = User.objects.active(), AccessGrant.objects.current().filter(user__is_active=True)
     if institutions is not None:
         people, grants = people.filter(institution__in=institutions), grants.filter(user__institution__in=institutions)
     if dataset is not None:

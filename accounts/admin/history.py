@@ -25,7 +25,7 @@ SHOWN_ALONE = 500
 # A longer value is not repeated in the history; that it changed is.
 LONGEST = 60
 HEADINGS = ("When (UTC)", "Who", "What")
-NOT_RECORDED = "not recorded"
+EMPTY, NOT_RECORDED = "Nothing has been recorded yet.", "not recorded"
 # What a row is called, by the first of these that its events keep.
 NAMES = ("name", "title", "version", "number", "text")
 
@@ -38,7 +38,7 @@ def events_model(model: type[Model]) -> Any:
 def history(row: Any) -> Table:
     """The newest changes of a row. Three queries, whatever their number."""
     events = events_model(type(row))._default_manager.filter(pgh_obj=row.pk)
-    return Table("History", HEADINGS, changes(events, SHOWN), empty="Nothing has been recorded yet.")
+    return Table("History", HEADINGS, changes(events, SHOWN), EMPTY)
 
 
 def changes(events: QuerySet, limit: int) -> Sequence[tuple[object, ...]]:
@@ -121,12 +121,12 @@ class TrackedAdmin(HouseAdmin):
         told = changes(events, SHOWN_ALONE)
         if not self.has_view_permission(request):
             raise PermissionDenied
-        if not told:
-            raise Http404
         row = self.model._default_manager.filter(pk__in=numbers).first()
+        if row is None and not told:
+            raise Http404
         name = str(row) if row else name_of(events.latest("pgh_id"))
         title = f"History of {name}{'' if row else ', which was removed'}"
-        return self._page(request, title, Table("What was changed", HEADINGS, told), row)
+        return self._page(request, title, Table("What was changed", HEADINGS, told, EMPTY), row)
 
     def removed_view(self, request: HttpRequest) -> HttpResponse:
         if not self.has_view_permission(request):

@@ -65,13 +65,16 @@ def followed() -> QuerySet[Release]:
 
 
 def next_release() -> Release | None:
-    """Whose objects nobody asked for since a period; none while another one is being looked at.
+    """Whose objects nobody asked for since a period; none while another one is being looked at. One that was postponed,
+    because the bucket refuses all of it, keeps no other waiting.
 
     Publishing asks for every key itself, so its time counts as well."""
-    if FixityCheck.objects.filter(state__in=Work.OPEN).exists():
+    running = FixityCheck.objects.filter(state__in=Work.OPEN)
+    if running.filter(reason="").exists():
         return None
     looked_at = Coalesce(Max("fixity_checks__created_at"), "published_at")
-    waiting = followed().annotate(looked_at=looked_at).filter(looked_at__lte=timezone.now() - period())
+    due = followed().annotate(looked_at=looked_at).filter(looked_at__lte=timezone.now() - period())
+    waiting = due.exclude(pk__in=running.values("release"))
     return waiting.order_by("looked_at", "pk").defer("notes").first()
 
 

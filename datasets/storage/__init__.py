@@ -238,8 +238,8 @@ class Bucket:
             self.client.put_object(Bucket=self.name, Key=key, Body=content, **said)  # type: ignore[arg-type]
 
     def get(self, key: str) -> bytes:
-        """A small object; ObjectMissing when there is none of this key."""
-        with named_errors(key):
+        """A small object; ObjectMissing when there is none of this key, ObjectRefused when we may not read it."""
+        with self._reading(key):
             return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
 
     def delete(self, *keys: str) -> None:

@@ -25,7 +25,7 @@ from datasets.models import (
     Period,
 )
 from datasets.services.forgetting import forget_access
-from datasets.services.statistics import counting
+from datasets.services.statistics import counting, take_standing
 from datasets.services.statistics.counting import Look, count_downloads, look_at_records, settle
 from tests.factories import (
     AccessGrantFactory,
@@ -317,6 +317,22 @@ class TestMarks:
         assert (count.settled, count.mark_transaction) == (5, 300)
         settle(count, looked(following=301, oldest=301, moment=looked().moment + counting.SETTLING))
         assert count.settled == 7
+
+    def test_a_mark_of_a_clock_that_went_back_is_set_anew_and_not_waited_for(self) -> None:
+        ahead = looked().moment + timedelta(days=400)
+        count = DownloadCount(mark=7, mark_transaction=100, marked_at=ahead)
+        settle(count, looked(following=120, oldest=120, newest=9))
+        assert (count.settled, count.mark, count.marked_at) == (0, 9, looked().moment)
+
+
+@pytest.mark.django_db
+def test_a_standing_that_was_taken_ahead_of_the_clock_is_taken_again() -> None:
+    take_standing()
+    (count,) = DownloadCount.objects.all()
+    ahead = timezone.now() + timedelta(days=400)
+    DownloadCount.objects.update(standing=count.standing | {"taken_at": ahead.isoformat()})
+    take_standing()
+    assert DownloadCount.objects.get().standing["taken_at"] < ahead.isoformat()
 
 
 @pytest.mark.django_db(transaction=True)

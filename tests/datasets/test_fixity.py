@@ -303,6 +303,21 @@ class TestWhen:
         plan_next_check()
         assert {check.release for check in FixityCheck.objects.all()} == {old, young}
 
+    def test_a_release_that_is_refused_keeps_no_other_one_waiting(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def deny(_version: str) -> None:
+            raise ObjectRefused("403")
+
+        refused, other = (release_of(2, published_at=timezone.now() - days * DAYS) for days in (30, 20))
+        replaced(key_of(refused, 0), deny, monkeypatch)
+        replaced(key_of(refused, 1), deny, monkeypatch)
+        check_fixity()
+        FixityCheck.objects.update(created_at=timezone.now() - 20 * DAYS)
+        due_at = FixityCheck.objects.get().due_at
+        check_fixity()
+        assert FixityCheck.objects.get(release=other).checked == 2
+        # It waits as long as it was told to.
+        assert FixityCheck.objects.get(release=refused).due_at == due_at
+
     def test_two_who_plan_at_once_write_one_check(self) -> None:
         ReleaseFactory(published_at=timezone.now() - 30 * DAYS)
         at_once([plan_next_check] * 4)
@@ -354,6 +369,20 @@ class TestCommand:
         with pytest.raises(CommandError, match="It does not answer") as refusal:
             self.run()
         assert refusal.value.returncode == 2
+
+    def test_a_release_that_is_refused_keeps_no_other_one_from_being_looked_at(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def deny(_version: str) -> None:
+            raise ObjectRefused("403")
+
+        refused, other = release_of(2), release_of(2)
+        replaced(key_of(refused, 0), deny, monkeypatch)
+        replaced(key_of(refused, 1), deny, monkeypatch)
+        with pytest.raises(CommandError, match=f"{refused}: {fixity.REFUSES_ALL}") as refusal:
+            self.run()
+        assert refusal.value.returncode == 2
+        assert FixityCheck.objects.get(release=other).state == "done"
 
     @pytest.mark.parametrize("name", ["", "knee", "knee/", "/", "knee/2.1/x", "knee/\x00"])
     def test_a_release_that_is_not_there_is_said_to_be(self, name: str) -> None:

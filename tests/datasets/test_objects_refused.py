@@ -100,4 +100,4 @@ def test_nothing_is_published_that_we_may_not_read(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(bucket().client, "head_object", refused)
     (obstacle,) = bucket_obstacles(release)
-    assert obstacle.what == f"this site may not read the object {imports.FOLDER}volumes.tar"
+    assert obstacle.what == f"the object {imports.FOLDER}volumes.tar is missing, or this site may not read it"

@@ -24,6 +24,7 @@ from tests.factories import (
     StaffFactory,
     UserFactory,
 )
+from tests.flows.faults import before_the_bucket, denied
 from tests.maintainers import maintainer
 
 pytestmark = pytest.mark.django_db
@@ -199,6 +200,13 @@ class TestAnswer:
         shown_to(EVERYONE, preview)
         preview_bucket().delete(f"{preview.folder}/{NAME}")
         assert client.get(address(preview)).status_code == 404
+
+    def test_a_picture_that_the_bucket_refuses_is_not_there(self, preview: Preview, client: Client) -> None:
+        """As S3 says of one that is gone to whoever may not list."""
+        shown_to(EVERYONE, preview)
+        with before_the_bucket() as plan:
+            plan.always = denied()
+            assert client.get(address(preview)).status_code == 404
 
     def test_a_bucket_that_is_away_is_said_with_when_to_come_back(
         self, preview: Preview, client: Client, monkeypatch: pytest.MonkeyPatch

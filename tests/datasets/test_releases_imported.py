@@ -1,6 +1,7 @@
 """From a folder of the bucket to archives of a draft: listed, guessed at, compared, ticked, registered."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from django.conf import settings
@@ -13,7 +14,7 @@ from datasets.services.releases.guesses import coils_of, faults_of, split_of
 from datasets.services.releases.proposals import Proposal, Standing
 from datasets.services.releases.sources import prefix_of
 from datasets.storage import Bucket, Listed, bucket
-from tests.factories import ArchiveFactory, DatasetFactory, ReleaseFactory, StaffFactory
+from tests.factories import ArchiveFactory, DatasetFactory, ReleaseFactory, StaffFactory, VolumeFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -186,6 +187,23 @@ class TestRegistering:
             "knee_train.tar": "verified",
             "knee_val.tar": "registered",
         }
+
+    def test_coils_that_are_left_empty_are_those_of_the_scans_also_of_what_was_read_before(
+        self, dataset: Dataset, folder: str, by: User
+    ) -> None:
+        proposal, release = self.proposal(dataset, folder), draft(dataset)
+        keys = [row.key for row in proposal.rows]
+        register(release, proposal, keys, by=by)
+        Archive.objects.update(status="verified", sha256="0" * 64, coils="8")
+        for archive in release.archives.all():
+            VolumeFactory(archive=archive, coils=16)
+        put(folder, "knee_val.tar", content=b"other bytes")
+        proposal = propose(dataset, place(folder))
+
+        register(release, replace(proposal, rows=[row._replace(coils="") for row in proposal.rows]), keys, by=by)
+
+        # The other object is read anew, and says then.
+        assert dict(release.archives.values_list("name", "coils")) == {"knee_train.tar": "16", "knee_val.tar": ""}
 
     def test_a_key_that_is_gone_is_not_registered(self, dataset: Dataset, folder: str, by: User) -> None:
         proposal, release = self.proposal(dataset, folder), draft(dataset)

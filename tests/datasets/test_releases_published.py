@@ -28,7 +28,15 @@ from datasets.services.releases import (
 from datasets.storage import Bucket, bucket
 from tests import imports
 from tests.access import granted, offered
-from tests.factories import AgreementFactory, ArchiveFactory, ReleaseFactory, StaffFactory, UserFactory, VolumeFactory
+from tests.factories import (
+    AgreementFactory,
+    ArchiveFactory,
+    BounceFactory,
+    ReleaseFactory,
+    StaffFactory,
+    UserFactory,
+    VolumeFactory,
+)
 from tests.killing import Killed, killed_at
 from tests.threads import at_once
 
@@ -371,3 +379,6 @@ class TestDryRun:
         assert len(told.previews) == 6
         assert told.obstacles == []
         assert told.mailed == 1
+        BounceFactory(user=User.objects.get(access_grants__dataset=dataset))
+        told = dry_run(release)
+        assert (told.holders, told.mailed) == (1, 0)

@@ -101,6 +101,27 @@ class TestFigures:
             counted()
             UserFactory()
 
+    def test_no_registration_is_of_a_day_after_the_period(self, client: Client) -> None:
+        """Which ends with the day that was counted last, also while the worker is away."""
+        maintainer(client)
+        UserFactory(date_joined=timezone.now() - timedelta(days=1))
+        counted()
+        yesterday = timezone.now().date() - timedelta(days=1)
+        DownloadCount.objects.update(today=yesterday)
+        assert figure(read(client), "registrations") == "1"
+        assert file(client, "registrations")[1:] == [[f"{yesterday}", "1"]]
+
+    def test_who_was_stopped_holds_no_access(self, client: Client) -> None:
+        maintainer(client)
+        downloads()
+        stopped = User.objects.filter(institution="Reykjavík Imaging")
+        stopped.update(is_active=False, country="IS")
+        UserFactory(institution="Reykjavík Imaging", country="IS")
+        counted()
+        assert figure(read(client), "hold access now") == "1"
+        held = {row[0]: row[-2:] for name in ("countries", "institutions") for row in file(client, name)[1:]}
+        assert held["IS"] == held["Reykjavík Imaging"] == ["1", "0"]
+
     def test_medians_of_waiting(self, client: Client) -> None:
         maintainer(client)
         now = timezone.now()

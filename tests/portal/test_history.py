@@ -30,6 +30,7 @@ from tests.factories import (
     UserFactory,
 )
 from tests.maintainers import maintainer
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -172,3 +173,14 @@ def test_part_hashes_are_not_repeated_in_the_history() -> None:
 def test_histories_of_rows_that_never_were_are_not_found(number: str, client: Client) -> None:
     maintainer(client)
     assert client.get(f"/admin/datasets/release/{number}/history/", follow=True).status_code in (200, 404)
+
+
+def test_a_row_of_before_there_was_a_history_has_a_page_that_says_so(client: Client) -> None:
+    maintainer(client)
+    with as_owner(freely_with=["accounts_agreement"]):
+        agreement = AgreementFactory()
+    page = client.get(f"/admin/accounts/agreement/{agreement.pk}/history/")
+    assert page.status_code == 200
+    assert f"History of {agreement}" in page.content.decode()
+    assert "Nothing has been recorded yet." in page.content.decode()
+    assert client.get(f"/admin/accounts/agreement/{agreement.pk + 1}/history/").status_code == 404

@@ -27,8 +27,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         releases = self.releases(options["release"])
-        for release in releases:
-            self.look(fixity.plan_check(release), pause=options["pause"])
+        refused = [
+            f"{release}: {fixity.REFUSES_ALL}"
+            for release in releases
+            if not self.look(fixity.plan_check(release), pause=options["pause"])
+        ]
         drifts = Drift.objects.lasting().filter(archive__release__in=releases).select_related("archive")
         for drift in drifts.defer("archive__part_hashes").order_by("archive"):
             said = "; links still deliver what was published" if drift.is_delivered else ""
@@ -38,6 +41,8 @@ class Command(BaseCommand):
             raise CommandError(
                 f"{number:,} object{' is' if number == 1 else 's are'} not as published.", returncode=DRIFTED
             )
+        if refused:
+            raise CommandError("\n".join(refused), returncode=DOWN)
         self.say("Every object is as it was published.")
 
     def releases(self, named: str | None) -> list[Release]:
@@ -49,12 +54,15 @@ class Command(BaseCommand):
             raise CommandError(f"No release {named} is published. Write it as DATASET/VERSION, such as knee/2.1.")
         return found
 
-    def look(self, check: FixityCheck, *, pause: float) -> None:
-        """Until it is over, by this process or by a worker."""
+    def look(self, check: FixityCheck, *, pause: float) -> bool:
+        """Until it is over, by this process or by a worker; False when the bucket refuses to tell of its keys, which
+        says nothing of other releases."""
         rows = FixityCheck.objects.filter(pk=check.pk)
         while check.state in Work.OPEN:
             fixity.check_next_batch(rows)
             check = rows.select_related("release__dataset").get()
+            if check.state == Work.State.WAITING and check.reason == fixity.REFUSES_ALL:
+                return False
             if check.state == Work.State.WAITING and check.reason:
                 raise CommandError(check.reason, returncode=DOWN)
             if check.state in Work.OPEN:
@@ -62,6 +70,7 @@ class Command(BaseCommand):
         self.say(f"{check.release}: {check.checked:,} archives looked at, {check.drifted:,} not as published")
         if check.state == Work.State.FAILED:
             raise CommandError(check.reason, returncode=DOWN)
+        return True
 
     def say(self, line: str) -> None:
         self.stdout.write(line)

@@ -89,7 +89,7 @@ def bucket_obstacles(release: Release) -> list[Obstacle]:
     more = len(found) - TOLD
     if more <= 0:
         return found
-    return [*found[:TOLD], Obstacle(f"{more:,} more keys are gone or changed", "Import the release again.")]
+    return [*found[:TOLD], Obstacle(f"{more:,} more keys are gone, changed or refused", "Import the release again.")]
 
 
 def _about_object(archive: Archive) -> Obstacle | None:
@@ -97,7 +97,9 @@ def _about_object(archive: Archive) -> Obstacle | None:
         # Without its version: what is published is what stands under the key now.
         seen = bucket().head(archive.key)
     except ObjectRefused:
-        return Obstacle(f"this site may not read the object {archive.key}", "Let it read the object, or leave it out.")
+        # To whoever may not list, as the web server, S3 says no more of an object that is gone.
+        mend = "Look for it in the bucket: put it back, let this site read it, or leave it out."
+        return Obstacle(f"the object {archive.key} is missing, or this site may not read it", mend)
     except ObjectMissing:
         mend = "Upload it again and have it read again, or leave it out."
         return Obstacle(f"the bucket has no object {archive.key} any more", mend)

@@ -44,7 +44,7 @@ class DryRun:
     holders: int
     """People whose access runs."""
     mailed: int
-    """Those of them who have not stopped announcements, and are mailed at once."""
+    """Those of them who have not stopped announcements and whose mail arrives: they are mailed at once."""
     holders_of_changed: int
     """Those of them to whom a download of a changed or removed archive was issued."""
     obstacles: Sequence[Obstacle]

@@ -171,7 +171,7 @@ def _verify(reading: Reading, found: Ingested, seen: ObjectFacts) -> None:
         part_hashes=list(found.part_hashes),
         etag=seen.etag,
         version_id=seen.version_id,
-        coils=archive.coils or _coils_of(archive),
+        coils=archive.coils or coils_of_volumes(archive),
     )
     conclude(release)
 
@@ -188,7 +188,7 @@ def _say_failed(archive: Archive, reason: str) -> None:
     Archive.objects.filter(pk=archive.pk).update(status=Archive.Status.FAILED, reason=reason)
 
 
-def _coils_of(archive: Archive) -> str:
+def coils_of_volumes(archive: Archive) -> str:
     """As its volumes say: 15, or 4 to 20; empty when none of them does."""
     found = archive.volumes.aggregate(fewest=Min("coils"), most=Max("coils"))
     if found["most"] is None:

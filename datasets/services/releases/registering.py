@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from accounts.models import User
 from datasets.exceptions import ListChanged, MoveNotAllowed
 from datasets.models import Archive, Ingest, Release
+from datasets.services.releases.ingesting import coils_of_volumes
 from datasets.services.releases.moves import conclude, in_the_name_of, locked, move
 from datasets.services.releases.proposals import Proposal, Proposed
 
@@ -45,8 +46,11 @@ def register(release: Release, proposal: Proposal, keys: Collection[str], *, by:
             facts = {"key": row.key, "size": row.size}
             release.archives.filter(name=row.name).update(**{**UNSEEN, **facts, "etag": row.etag})
         for row in chosen:
-            if row.name in present and (row.split, row.coils) != _words(present[row.name]):
-                release.archives.filter(name=row.name).update(split=row.split, coils=row.coils)
+            archive = present.get(row.name)
+            if archive is not None and (row.split, row.coils) != _words(archive):
+                # As its scans say, where nothing is written and they were read already.
+                coils = row.coils or (coils_of_volumes(archive) if _is(row, archive) else "")
+                release.archives.filter(name=row.name).update(split=row.split, coils=coils)
     return len(fresh) + len(other)
 
 

@@ -13,6 +13,7 @@ from datasets.models import DownloadCount
 from datasets.services.statistics.people import move_changed_people
 from datasets.services.statistics.sums import add_batch, move_periods
 
+COUNTED = ("cursor", "settled", "settled_at", "mark", "mark_transaction", "marked_at", "today", "counted_until")
 # As many records a transaction: about a second.
 BATCH = 10_000
 # A mark is not trusted sooner: between taking its number and its transaction's, an INSERT lets some microseconds pass.
@@ -71,17 +72,20 @@ def _count_some() -> bool:
     if upto == count.settled:
         move_changed_people(count)
         count.counted_until = count.settled_at
-    count.save()
+    # What else stands there is written by take_standing.
+    count.save(update_fields=COUNTED)
     return upto < count.settled
 
 
 def settle(count: DownloadCount, look: Look) -> None:
     """Trust the mark when all that ran at its moment has ended, and set the next one."""
-    if count.mark_transaction is not None and count.marked_at is not None and look.following >= count.mark_transaction:
-        if look.oldest < count.mark_transaction or look.moment - count.marked_at < SETTLING:
+    following, at = count.mark_transaction, count.marked_at
+    if following is not None and at is not None and following <= look.following and at <= look.moment:
+        if look.oldest < following or look.moment - at < SETTLING:
             return
-        count.settled, count.settled_at = max(count.settled, count.mark), count.marked_at
-    # Else there is none yet, or it is of another server, from which a copy of this database was brought here.
+        count.settled, count.settled_at = max(count.settled, count.mark), at
+    # Else there is none yet; or it is of another server, from which a copy of this database was brought here, or of a
+    # clock that was ahead.
     count.mark, count.mark_transaction, count.marked_at = look.newest, look.following, look.moment
 
 
