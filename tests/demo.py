@@ -23,7 +23,7 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 # Names that the run of the tests gave itself and that the demo shall find out anew.
-OWN = ("DATABASE_OWNER_URL", "DJANGO_SETTINGS_MODULE", FOLDER)
+OWN = ("DATABASE_OWNER_URL", "DJANGO_ALLOW_ASYNC_UNSAFE", "DJANGO_SETTINGS_MODULE", FOLDER)
 
 
 @dataclass

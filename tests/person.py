@@ -97,6 +97,15 @@ def with_requests(user: User) -> None:
     other = asked(UserFactory(), reviewed())
     with pghistory.context(user=user.pk, path=f"/admin/?q={EMAIL}"):
         decline_request(other, by=user, reason="Not about the maintainer.")
+    end_context()
+
+
+def end_context() -> None:
+    """As the end of a request does: PostgreSQL keeps what pghistory says of it until the transaction's."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('pghistory.context_id', '', true), set_config('pghistory.context_metadata', '', true)"
+        )
 
 
 def with_ways_in(user: User) -> None:

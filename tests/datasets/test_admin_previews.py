@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from datasets.admin import previews as admin_previews
 from datasets.models import Archive, Preview, Release, Volume
-from datasets.services.maintainers import permit_previews
+from datasets.services.maintainers import create_maintainer_groups, permit_previews
 from tests.archives import PICTURES
 from tests.factories import PreviewFactory, StaffFactory, VolumeFactory
 from tests.maintainers import let_in, maintainer, with_second_factor
@@ -87,6 +87,7 @@ class TestAgain:
         assert (row.state, bool(row.folder)) == ("waiting", True)
 
     def test_only_those_who_may_change_previews_do(self, client: Client, hinted: list[str]) -> None:
+        create_maintainer_groups()
         row = PreviewFactory(pictures=PICTURES)
         reader = with_second_factor(StaffFactory(is_superuser=False))
         reader.user_permissions.set(Group.objects.get(name="Curators").permissions.filter(codename__startswith="view_"))
@@ -99,6 +100,7 @@ class TestAgain:
         assert hinted == []
 
     def test_curators_do_also_where_their_group_was_there_before(self, client: Client, hinted: list[str]) -> None:
+        create_maintainer_groups()
         row = PreviewFactory(pictures=PICTURES)
         curator = with_second_factor(StaffFactory(is_superuser=False))
         group = Group.objects.get(name="Curators")

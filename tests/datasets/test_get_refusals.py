@@ -367,12 +367,10 @@ class TestPreparedStatements:
         url = path(link, name_of(link))
         assert client.get(url).status_code == 302
         with as_owner() as cursor:
+            # The history's, which a migration makes anew.
+            cursor.execute("DROP TRIGGER pgtrigger_update_update_c2fc2 ON datasets_archive")
             cursor.execute("ALTER TABLE datasets_archive ALTER COLUMN etag TYPE varchar(300)")
-        try:
-            assert client.get(url).status_code == 302
-        finally:
-            with as_owner() as cursor:
-                cursor.execute("ALTER TABLE datasets_archive ALTER COLUMN etag TYPE varchar(200)")
+        assert client.get(url).status_code == 302
 
     def test_a_connection_to_a_standby_is_not_kept(self, client: Client) -> None:
         link = granted()

@@ -17,14 +17,14 @@ from datasets.kspace.archive import Ingested, Member
 from datasets.kspace.report import Rendering, Wish
 from datasets.models import Ingest, Volume
 from datasets.services.previews.pictures import storage
-from datasets.services.releases import ingest_due_archives, ingesting
+from datasets.services.releases import check, ingest_due_archives, ingesting
 from datasets.storage import bucket, streams
 from portal.embedded import bucket as embedded
 from portal.embedded.state import choose_ports
 from tests import imports
 from tests.archives import PICTURES
 from tests.demo import clean_environment
-from tests.factories import report_of
+from tests.factories import StaffFactory, report_of
 from tests.flows.faults import Fault, FaultyBucket, bad_weather
 from tests.flows.outcomes import forget, outcome, read_to_the_end, registered_and_due, spooled
 from tests.postroom import Program
@@ -157,7 +157,7 @@ def test_a_fifth_of_all_reads_that_fails_changes_nothing(
     assert spooled() == files
 
 
-def test_a_bucket_that_refuses_in_the_middle_delays_the_archive_and_leaves_half_of_nothing(
+def test_an_object_that_is_refused_in_the_middle_fails_its_archive_and_leaves_half_of_nothing(
     faulty: FaultyBucket, settings: Settings
 ) -> None:
     upload("knee_train.tar", files=6, size=4_000_000)
@@ -168,13 +168,14 @@ def test_a_bucket_that_refuses_in_the_middle_delays_the_archive_and_leaves_half_
     direct, settings.BUCKET_ENDPOINT_URL = settings.BUCKET_ENDPOINT_URL, faulty.url
     ingest_due_archives(seconds=0)
     row = Ingest.objects.get()
-    assert (row.state, row.deaths) == (Ingest.State.WAITING, 0)
-    assert "No longer" in row.reason
+    assert (row.state, row.deaths) == (Ingest.State.FAILED, 0)
+    assert "does not let this site read the object" in row.reason
     # Once in the middle, and no request more.
     assert [seen.status == 403 for seen in faulty.plan.seen] == [False, False, True]
     assert spooled() == files
 
     settings.BUCKET_ENDPOINT_URL = direct
+    check(release, by=StaffFactory())
     read_to_the_end(release)
     assert Volume.objects.count() == 6
     assert bucket().head(f"{imports.FOLDER}knee_train.tar").etag == release.archives.get().etag

@@ -146,7 +146,7 @@ class TestFirstPage:
             numbers.append(len(seen))
 
         assert numbers[0] == numbers[1]
-        assert numbers[0] <= 16 + 2 * len(kinds_of_work())
+        assert numbers[0] <= 20 + 2 * len(kinds_of_work())
 
     def test_shows_only_what_a_maintainer_may_see(self, client: Client) -> None:
         fill(1)

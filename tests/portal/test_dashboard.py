@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.models import User
 from datasets.models import AccessRequest, DownloadCount
 from datasets.services import statistics
+from datasets.services.maintainers import create_maintainer_groups
 from datasets.services.statistics import counting
 from datasets.services.statistics.counting import count_downloads
 from tests.factories import (
@@ -253,6 +254,7 @@ class TestFiles:
 class TestWho:
     @pytest.mark.parametrize("group", ["Reviewers", "Curators"])
     def test_both_groups_see_it_and_find_it(self, client: Client, group: str) -> None:
+        create_maintainer_groups()
         user = with_second_factor(StaffFactory(is_superuser=False))
         user.groups.add(Group.objects.get(name=group))
         AccessGrantFactory(user__name="Soon Gone", ends_at=timezone.now() + timedelta(days=9))

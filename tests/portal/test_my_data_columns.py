@@ -144,7 +144,7 @@ def another_row(column: str) -> int:
         "dataset_id": lambda: offered().pk,
         "release_id": lambda: offered().releases.get().pk,
         "archive_id": lambda: ArchiveFactory().pk,
-        "group_id": lambda: Group.objects.get(name="Curators").pk,
+        "group_id": lambda: Group.objects.get_or_create(name="Curators")[0].pk,
         "permission_id": lambda: Permission.objects.aggregate(last=Max("pk"))["last"],
     }
     return made[column]()
