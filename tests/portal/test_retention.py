@@ -68,7 +68,7 @@ def test_whoever_has_a_time_is_forgotten_by_a_task_that_runs_daily() -> None:
         rule.what for rule in rules() if rule.forget and rule.days() > 0
     }
     [entry] = [entry for entry in site.CELERY_BEAT_SCHEDULE.values() if entry["task"] == forget_what_is_old.name]
-    assert entry["schedule"].run_every == timedelta(days=1)  # type: ignore[attr-defined]
+    assert entry["schedule"].run_every == timedelta(days=1)
 
 
 def test_a_rule_that_fails_holds_up_no_other_and_is_told(
