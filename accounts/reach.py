@@ -14,7 +14,7 @@ from accounts.exceptions import MoveNotAllowed
 from accounts.forms.codes import CheckAddressForm
 from accounts.mail import bounce_of
 from accounts.models import User
-from accounts.services.codes import check_address
+from accounts.services.codes import check_address, is_on_its_way
 from accounts.tasks import hint, send_mails
 
 # The nonce of the code that this session asked for last.
@@ -33,8 +33,11 @@ def check_address_page(request: HttpRequest) -> HttpResponse:
         return redirect("profile")
     if "send" in request.POST:
         return _send(request, user)
-    asked = request.session.get(ASKED)
-    form = CheckAddressForm(request.POST or None, code=asked, user=user, email=user.email) if asked else None
+    asked, form = request.session.get(ASKED, ""), None
+    if is_on_its_way(user, asked):
+        form = CheckAddressForm(request.POST or None, code=asked, user=user, email=user.email)
+    elif "code" in request.POST:
+        messages.error(request, "That code has ended, or was for another address. Ask for another.")
     if form and form.is_valid():
         del request.session[ASKED]
         messages.success(request, f"{user.email} works. Mails to it are sent as before.")

@@ -202,6 +202,9 @@ def _as_action(decision: Decision) -> Callable[[DecidingAdmin, HttpRequest, Quer
         if len(rows) > AT_ONCE:
             page.message_user(request, f"Choose at most {AT_ONCE} rows at once.", messages.ERROR)
             return None
+        if not rows:
+            page.message_user(request, "Nothing was chosen that is still there.", messages.WARNING)
+            return None
         return page.decide(request, rows, decision, back=request.get_full_path())
 
     return decide

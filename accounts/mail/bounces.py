@@ -11,6 +11,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.encoding import punycode
 
 from accounts.models import Bounce, OutgoingMail, User
 from accounts.text import one_line, only_seen
@@ -21,6 +22,8 @@ LONGEST_SAID = 500
 # Our own header, as it left, and SES's own name for the mail.
 MESSAGE_ID = re.compile(r"<([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})@[^<>\s]+>", re.ASCII)
 CARRIER_ID = re.compile(r"[A-Za-z0-9._-]{1,120}", re.ASCII)
+# Whoever takes a mail out of the spam folder is told of in the form of a complaint.
+NO_COMPLAINT = "not-spam"
 
 Event = Mapping[str, Any]
 
@@ -62,9 +65,12 @@ def note_event(event: Event, *, number: str) -> str:
             kind = Bounce.Kind.PERMANENT if bounce.get("bounceType") == "Permanent" else Bounce.Kind.TRANSIENT
             return _note(mail, bounce, "bouncedRecipients", kind, number)
         case "Complaint":
-            return _note(mail, _part(event, "complaint"), "complainedRecipients", Bounce.Kind.COMPLAINT, number)
+            complaint = _part(event, "complaint")
+            if complaint.get("complaintFeedbackType") == NO_COMPLAINT:
+                return "not kept"
+            return _note(mail, complaint, "complainedRecipients", Bounce.Kind.COMPLAINT, number)
         case "Reject":
-            return _note_rejection(mail, _part(event, "reject"))
+            return _note_rejection(mail, _part(event, "reject"), _given(_part(event, "mail")))
     return "not kept"
 
 
@@ -79,8 +85,14 @@ def _mail_of(told: Event) -> OutgoingMail | None:
     mails: QuerySet[OutgoingMail] = OutgoingMail.objects.select_related("user")
     if ours:
         return mails.filter(uuid=ours[1]).first()
-    given = CARRIER_ID.fullmatch(str(told.get("messageId", "")))
-    return mails.filter(carrier_id=given[0]).first() if given else None
+    given = _given(told)
+    return mails.filter(carrier_id=given).first() if given else None
+
+
+def _given(told: Event) -> str:
+    """SES's name for the mail; empty where it told none."""
+    found = CARRIER_ID.fullmatch(str(told.get("messageId", "")))
+    return found[0] if found else ""
 
 
 def _note(mail: OutgoingMail, told: Event, recipients: str, kind: Bounce.Kind, number: str) -> str:
@@ -88,10 +100,19 @@ def _note(mail: OutgoingMail, told: Event, recipients: str, kind: Bounce.Kind, n
     if mail.user is None or not isinstance(concerned, list):
         return "nobody's"
     for recipient in concerned:
-        if isinstance(recipient, dict) and str(recipient.get("emailAddress", "")).lower() == mail.to.lower():
+        if isinstance(recipient, dict) and _compared(str(recipient.get("emailAddress", ""))) == _compared(mail.to):
             said = str(recipient.get("diagnosticCode") or told.get("complaintFeedbackType") or _subtype(told))
             return _keep(mail, mail.user, kind, said, at=_moment(told.get("timestamp")), event=number)
     return "another address"
+
+
+def _compared(address: str) -> str:
+    """In small letters, and the domain as it stood in the mail: in ASCII."""
+    user, at, domain = address.lower().rpartition("@")
+    try:
+        return user + at + punycode(domain)
+    except UnicodeError:
+        return address
 
 
 def _subtype(told: Event) -> str:
@@ -143,9 +164,10 @@ def _shown_to_work_after(user: User, at: datetime) -> datetime | None:
     return later.values_list("settled_at", flat=True).first()
 
 
-def _note_rejection(mail: OutgoingMail, told: Event) -> str:
-    """SES took the mail and did not send it: a matter of what is in it."""
+def _note_rejection(mail: OutgoingMail, told: Event, given: str) -> str:
+    """SES took the mail and did not send it: a matter of what is in it. One that was sent again since has another name
+    there."""
     reason = one_line(only_seen(str(told.get("reason", ""))))[:LONGEST_SAID] or "no reason was given"
-    done = OutgoingMail.objects.filter(pk=mail.pk, state=OutgoingMail.State.DONE)
-    done.update(state=OutgoingMail.State.FAILED, reason=f"SES did not send it: {reason}", finished_at=Now())
-    return "rejected"
+    done = OutgoingMail.objects.filter(pk=mail.pk, state=OutgoingMail.State.DONE, carrier_id__in=("", given))
+    failed = done.update(state=OutgoingMail.State.FAILED, reason=f"SES did not send it: {reason}", finished_at=Now())
+    return "rejected" if failed else "told before"

@@ -18,6 +18,8 @@ TOO_LARGE = 552
 # What RFC 5321 has for an address that is not there, is elsewhere, or is written wrongly.
 NO_SUCH_ADDRESS = {550, 551, 553}
 ENHANCED = re.compile(r"5\.\d{1,3}\.\d{1,3}\b")
+# Of 5.1, those about the sender's address, which servers say about the recipient as well. It is the same for all mails.
+SENDER = {"5.1.7", "5.1.8"}
 
 
 class Courier:
@@ -51,7 +53,8 @@ class Courier:
             code, text = next(iter(refusal.recipients.values()))
             if is_about_the_address(code, text):
                 raise AddressRefused(_sentence(code, text)) from None
-            raise self._meaning(code, text, permanent=500 <= code < 600) from None
+            permanent = 500 <= code < 600 and reason_in(text) not in SENDER
+            raise self._meaning(code, text, permanent=permanent) from None
         except smtplib.SMTPDataError as refusal:
             permanent = 500 <= refusal.smtp_code < 600
             raise self._meaning(refusal.smtp_code, refusal.smtp_error, permanent=permanent) from None
@@ -100,15 +103,23 @@ class Courier:
 def is_about_the_address(code: int, text: bytes | str) -> bool:
     """Whether a refusal says that this address takes no mail, and not that a server dislikes ours. Where it names its
     reason (RFC 3463), that counts: 5.1 is about addresses, 5.2.1 a closed mailbox, 5.7 somebody's policy."""
-    said = text.decode(errors="replace") if isinstance(text, bytes) else text
     if not 500 <= code < 600:
         return False
-    reason = ENHANCED.match(said)
+    reason = reason_in(text)
     if reason:
-        return reason[0].startswith("5.1.") or reason[0] == "5.2.1"
+        return reason == "5.2.1" or (reason.startswith("5.1.") and reason not in SENDER)
     return code in NO_SUCH_ADDRESS
 
 
+def reason_in(text: bytes | str) -> str:
+    """The reason by its number, where the server begins with one."""
+    found = ENHANCED.match(_said(text))
+    return found[0] if found else ""
+
+
+def _said(text: bytes | str) -> str:
+    return text.decode(errors="replace") if isinstance(text, bytes) else text
+
+
 def _sentence(code: int, text: bytes | str) -> str:
-    said = text.decode(errors="replace") if isinstance(text, bytes) else text
-    return f"The mail server said {code}: {' '.join(said.split())[:300]}"
+    return f"The mail server said {code}: {' '.join(_said(text).split())[:300]}"

@@ -15,6 +15,9 @@ from accounts.mail.styles import with_styles
 from accounts.mail.wire import Wire, address_header, header, wire
 from accounts.models import OutgoingMail
 
+# What SES's backend adds to a mail before it asks for the bytes: by the set that is named SES tells what becomes of it.
+ADDED = ("X-SES-CONFIGURATION-SET",)
+
 
 class Letter(EmailMultiAlternatives):
     """A mail as Django's backends take it, with its bytes made by accounts.mail.wire."""
@@ -25,7 +28,8 @@ class Letter(EmailMultiAlternatives):
     enclosed: Sequence[Attachment]
 
     def message(self) -> Wire:  # type: ignore[override]
-        return wire(self.headers, self.text, self.html, self.enclosed)
+        added = [header(name, self.extra_headers[name]) for name in ADDED if name in self.extra_headers]
+        return wire([*self.headers, *added], self.text, self.html, self.enclosed)
 
 
 def letter(mail: OutgoingMail) -> Letter:

@@ -73,11 +73,12 @@ class Round:
         self.may_follow = self.in_hand.record_sent(self.following, carrier_id=carrier_id)
 
     def give_back(self) -> None:
-        """What nobody tried waits as before."""
-        if self._rest:
-            OutgoingMail.objects.held(self._rest).update(
-                state=OutgoingMail.State.WAITING, attempts=0, leased_until=None
-            )
+        """What nobody tried waits as before. Once only, even where the answer was lost: another worker that has them by
+        then is at its first attempt, too, and would look like this one."""
+        held = max(self.tried, 1)
+        rest, self.mails = self.mails[held:], self.mails[:held]
+        if rest:
+            OutgoingMail.objects.held(rest).update(state=OutgoingMail.State.WAITING, attempts=0, leased_until=None)
 
     @property
     def _rest(self) -> Sequence[OutgoingMail]:

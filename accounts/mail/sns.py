@@ -30,6 +30,8 @@ from accounts.exceptions import CertificateAway, EventRefused
 # SNS tries again for six hours; whoever kept a message for longer plays it back.
 OLDEST, AHEAD = timedelta(hours=24), timedelta(minutes=15)
 CERTIFICATE_SECONDS = 3_600
+# A certificate that signed a message of the topic is fetched whatever strangers made us fetch meanwhile.
+PROVEN_SECONDS = 30 * 86_400
 # A certificate serves for months. Who sends us names of many is no sender of ours.
 FETCHES_AN_HOUR = 30
 LARGEST_ANSWER = 64 * 1024
@@ -67,6 +69,7 @@ def verified(body: bytes, *, topic: str) -> Told:
         raise EventRefused("certificate from elsewhere")
     if not Signed(said).is_signed_with(_certificate(address)):
         raise EventRefused("forged")
+    caches["default"].set(_proven(address), True, PROVEN_SECONDS)
     return Told(said["Type"], said["MessageId"], said)
 
 
@@ -141,7 +144,7 @@ def _certificate(address: str) -> x509.Certificate:
     """In this process's own memory for an hour; what could not be fetched or read is asked for again."""
     name = f"sns-certificate:{address}"
     kept = caches["pages"].get(name)
-    if kept is None:
+    if kept is None and not caches["default"].get(_proven(address)):
         _count_fetch()
     content = kept or fetch(address)
     try:
@@ -151,6 +154,10 @@ def _certificate(address: str) -> x509.Certificate:
     if kept is None:
         caches["pages"].set(name, content, CERTIFICATE_SECONDS)
     return certificate
+
+
+def _proven(address: str) -> str:
+    return f"sns-proven:{address}"
 
 
 def _count_fetch() -> None:

@@ -59,7 +59,7 @@ def wire(headers: Sequence[bytes], text: str, html: str, files: Sequence[Attachm
 
 @lru_cache(REMEMBERED)
 def header(name: str, value: str) -> bytes:
-    return _folded(name, value)
+    return _folded(name, _as_written(value))
 
 
 @lru_cache(REMEMBERED)
@@ -67,7 +67,12 @@ def address_header(name: str, written: str, called: str = "") -> bytes:
     """An address as the settings write it, with a name perhaps, and else with the name that is given."""
     given, address = parseaddr(written)
     user, _, domain = address.rpartition("@")
-    return _folded(name, Address(display_name=given or called, username=user, domain=punycode(domain)))
+    return _folded(name, Address(display_name=_as_written(given or called), username=user, domain=punycode(domain)))
+
+
+def _as_written(text: str) -> str:
+    """The registry would decode words that look encoded, with the line breaks that they may hold."""
+    return text.replace("=?", "= ?")
 
 
 def _folded(name: str, value: str | Address) -> bytes:

@@ -67,6 +67,13 @@ def check_address(user: User) -> str:
     return nonce
 
 
+def is_on_its_way(user: User, nonce: str) -> bool:
+    """Whether a code was mailed with this nonce to the address that the person has now, and its time lasts."""
+    (template,) = CODE_MAILS[CodePurpose.REACH]
+    mails = OutgoingMail.objects.filter(user=user, to=user.email, template=template, keys__nonce=nonce)
+    return mails.filter(created_at__gt=timezone.now() - CODE_LIFETIME).exists()
+
+
 @transaction.atomic
 def end_codes(purpose: CodePurpose, *, asked: Sequence[str], to: str, user: User | None) -> None:
     """No code that was mailed for this so far counts any more."""

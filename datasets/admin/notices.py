@@ -21,7 +21,7 @@ from accounts.services.agreements import planned_day
 from datasets.admin.counting import counted
 from datasets.admin.trials import TryingAdmin
 from datasets.models import Notice, Release
-from datasets.services.notices import MAILS, people_to_reach, reminder_day
+from datasets.services.notices import MAILS, people_of, people_to_reach, reminder_day
 
 
 @admin.register(Notice)
@@ -73,10 +73,10 @@ def not_told(notice: Any) -> Table:
 @told_before(AgreementVersion, "publish")
 def who_must_sign(version: Any) -> list[tuple[str, object]]:
     """Whose commands stop on the day from which a version is required, unless they have signed it."""
-    people = people_to_reach(version).count()
+    mailed = people_of(Notice(kind=Notice.Kind.AGREEMENT, version=version)).count()
     return [
-        ("Must sign it", f"{counted(people)} whose access runs"),
-        ("Will be mailed", f"{counted(people)}, at once{_again(version)}" if people else "nobody"),
+        ("Must sign it", f"{counted(people_to_reach(version).count())} whose access runs"),
+        ("Will be mailed", f"{counted(mailed)}, at once{_again(version)}" if mailed else "nobody"),
     ]
 
 

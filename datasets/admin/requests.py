@@ -192,7 +192,7 @@ def other_requests(request: Any) -> Table:
     return Table("Other requests of this person", ("Dataset", "State", "Asked (UTC)", "Reason"), told)
 
 
-@shown_below(AccessRequest, permission="datasets.view_accessrequest")
+@shown_below(AccessRequest, permission="accounts.view_user")
 def people_alike(request: Any) -> Table:
     """Who else has this name, which may be the same person, and who of this domain has access, who may be asked."""
     named, near = of_the_same_name(request.user), of_the_same_domain(request.user)

@@ -25,7 +25,7 @@ from accounts.tasks import hint, send_mails
 from datasets.admin.counting import counted
 from datasets.mail.notices import preview
 from datasets.models import Erratum, Notice, Release
-from datasets.services.notices import people_told, send_test
+from datasets.services.notices import out_of_reach, people_told, send_test
 
 KINDS = {
     Notice.Kind.RELEASE: "datasets.change_release",
@@ -34,7 +34,7 @@ KINDS = {
     Notice.Kind.ERRATUM: "datasets.change_erratum",
 }
 WHOM = {
-    Notice.Kind.RELEASE: "Who holds access to the dataset, and has not unsubscribed from announcements",
+    Notice.Kind.RELEASE: "Who holds access to the dataset, has not unsubscribed from announcements, and gets our mail",
     Notice.Kind.WITHDRAWAL: "Who was issued a download of one of its archives, whatever became of their access",
     Notice.Kind.REINSTATEMENT: "Who was issued a download of one of its archives, whatever became of their access",
     Notice.Kind.ERRATUM: "Who was issued a download of an archive that it names, whatever became of their access",
@@ -169,11 +169,13 @@ def who_hears_of_erratum(erratum: Any) -> Sequence[tuple[str, object]]:
 
 
 def _told(notice: Notice, pk: int) -> list[tuple[str, object]]:
-    people = people_told(notice).count()
-    return [
-        ("Will be mailed", f"{counted(people)}, at once" if people else "nobody"),
-        ("The mail", _link_to_trial(notice, pk)),
-    ]
+    lost = out_of_reach(notice).count()
+    people = people_told(notice).count() - lost
+    told: list[tuple[str, object]] = [("Will be mailed", f"{counted(people)}, at once" if people else "nobody")]
+    if lost:
+        says = f"{counted(lost)} whose mail comes back; the notice will name them"
+        told.append(("Must be told in another way", says))
+    return [*told, ("The mail", _link_to_trial(notice, pk))]
 
 
 def _link_to_trial(notice: Notice, pk: int) -> SafeString:

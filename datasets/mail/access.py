@@ -119,7 +119,7 @@ def much_requested_maintainer(mail: OutgoingMail) -> Content:
 def waiting(mail: OutgoingMail) -> Content:
     """To a reviewer: how many requests wait when it is sent, and nobody's name."""
     if mail.user is None or not wants_digest(mail.user):
-        raise Obsolete("This person decides about no requests, or wants no daily mail.")
+        raise Obsolete("This person decides about no requests, wants no daily mail, or cannot be reached.")
     rows = list(waiting_by_dataset())
     if not rows:
         raise Obsolete("No request waits any more.")

@@ -89,7 +89,8 @@ def about_release(mails: Sequence[OutgoingMail]) -> Renderer:
     said = _said_lately(mails[0].keys["notice"], int(time.monotonic() // KEPT_SECONDS))
     untrue = why_untrue(said.notice)
     told = {} if untrue else _told(said, [mail.user_id for mail in mails if mail.user_id])
-    unreachable = whose_mail_comes_back(told)
+    # A test is mailed to whoever asked for it, like a code.
+    unreachable = set() if said.notice.test_for_id else whose_mail_comes_back(told)
 
     def render(mail: OutgoingMail) -> Content:
         if mail.user is None or mail.user.pk not in told:

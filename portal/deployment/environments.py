@@ -1,19 +1,25 @@
 """What the two environments of Elastic Beanstalk are made with, out of what the stacks of ebextensions/infra say.
 
-    aws cloudformation describe-stacks --output json \\
-      --query "Stacks[?starts_with(StackName, 'portal-production-')].Outputs[]" > outputs.json
+    aws cloudformation describe-stacks --output json > outputs.json \\
+      --query "Stacks[?StackName=='portal-production-data' || StackName=='portal-production-site'].Outputs[]"
     python -m portal.deployment.environments outputs.json
 
 writes web.json and worker.json beside it, for `aws elasticbeanstalk create-environment --option-settings file://web.json`.
 There is no secret in them: only where each lies.
+
+    python -m portal.deployment.environments web.json present.json
+
+says which options of web.json an environment does not have yet, where present.json says what it has: a network that is
+named again is looked at as one that changed.
 """
 
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+Option = dict[str, str]
 WEB, WORKER = "web", "worker"
 ENVIRONMENTS = (WEB, WORKER)
 PROPERTIES = "aws:elasticbeanstalk:application:environment"
@@ -25,10 +31,14 @@ NETWORK = "aws:ec2:vpc"
 INSTANCES = "aws:ec2:instances"
 # Where each output goes that is no property of the site: in both environments, or in one.
 SHARED = {
-    "ServiceRole": [("aws:elasticbeanstalk:environment", "ServiceRole")],
+    "ServiceRole": [
+        ("aws:elasticbeanstalk:environment", "ServiceRole"),
+        ("aws:elasticbeanstalk:managedactions", "ServiceRoleForManagedUpdates"),
+    ],
     "InstanceGroup": [(LAUNCH, "SecurityGroups")],
     "Vpc": [(NETWORK, "VPCId")],
     "Subnets": [(NETWORK, "Subnets"), (NETWORK, "ELBSubnets")],
+    "PublicAddresses": [(NETWORK, "AssociatePublicIpAddress")],
     "Certificate": [("aws:elbv2:listener:443", "SSLCertificateArns")],
     "AlarmsTopic": [(OWN, "AlarmTopic")],
 }
@@ -49,6 +59,7 @@ PLACES = {
 # Properties and secrets that one environment alone is told of.
 ONLY = {
     "SIGNING_KEY": WEB,
+    "SES_EVENTS_TOPIC_ARN": WEB,
     "DATABASE_OWNER_SECRET": WORKER,
     "METRICS_NAMESPACE": WORKER,
 }
@@ -67,7 +78,7 @@ FIXED = {
 ELSEWHERE = "Dns"
 
 
-def options_of(environment: str, outputs: Mapping[str, str]) -> list[dict[str, str]]:
+def options_of(environment: str, outputs: Mapping[str, str]) -> list[Option]:
     """The option settings of one environment, in the form in which Elastic Beanstalk takes them."""
     found = [*FIXED[environment], *_options(environment, outputs)]
     return [{"Namespace": space, "OptionName": name, "Value": value} for space, name, value in sorted(found)]
@@ -93,7 +104,13 @@ def place_of(output: str) -> tuple[str, str]:
     return PROPERTIES, name
 
 
-def main(path: Path) -> None:
+def changed_options(options: Sequence[Option], present: Sequence[Option]) -> list[Option]:
+    """Those that are not so already. What is there beside them stays: somebody may have set it by hand."""
+    there = {(option["Namespace"], option["OptionName"]): option.get("Value") for option in present}
+    return [option for option in options if there.get((option["Namespace"], option["OptionName"])) != option["Value"]]
+
+
+def write_options(path: Path) -> None:
     outputs = {each["OutputKey"]: each["OutputValue"] for each in json.loads(path.read_text())}
     missing = {name for environment in ENVIRONMENTS for name in {**SHARED, **PLACES[environment]}} - set(outputs)
     if missing:
@@ -104,7 +121,16 @@ def main(path: Path) -> None:
         sys.stdout.write(f"{written}\n")
 
 
+def main(paths: Sequence[Path]) -> None:
+    match paths:
+        case [outputs]:
+            write_options(outputs)
+        case [options, present]:
+            changed = changed_options(json.loads(options.read_text()), json.loads(present.read_text()))
+            sys.stdout.write(json.dumps(changed, indent=2) + "\n")
+        case _:
+            sys.exit("usage: python -m portal.deployment.environments OUTPUTS.json | OPTIONS.json PRESENT.json")
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m portal.deployment.environments OUTPUTS.json")
-    main(Path(sys.argv[1]))
+    main([Path(argument) for argument in sys.argv[1:]])

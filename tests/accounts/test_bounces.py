@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts.mail import bounce_of, deliver_next, queue
+from accounts.mail import CODE_LIFETIME, bounce_of, deliver_next, queue
 from accounts.mail.bounces import note_event
 from accounts.models import Bounce, OutgoingMail, User
 from accounts.services.codes import CHECKS_A_DAY
@@ -82,6 +82,15 @@ def test_a_complaint_that_is_told_again_does_not_stop_them_again(mail: OutgoingM
     assert quiet.unsubscribed_at is None
 
 
+def test_who_says_that_a_mail_is_not_unwanted_goes_on_getting_announcements(mail: OutgoingMail, quiet: User) -> None:
+    told = complained(mail)
+    told["complaint"]["complaintFeedbackType"] = "not-spam"
+    assert note(told) == "not kept"
+    quiet.refresh_from_db()
+    assert quiet.unsubscribed_at is None
+    assert not Bounce.objects.exists()
+
+
 def test_an_event_is_kept_once_however_often_it_comes(mail: OutgoingMail) -> None:
     assert [note(bounced(mail)) for _each in range(3)] == ["permanent", "told before", "told before"]
     assert Bounce.objects.count() == 1
@@ -138,6 +147,14 @@ def test_letter_case_of_an_address_does_not_matter(mail: OutgoingMail, quiet: Us
     assert bounce_of(quiet) is not None
 
 
+def test_an_address_is_known_in_its_ascii_form() -> None:
+    user = UserFactory.create(email="quiet@bücher.example")
+    mail = queue("access/link", user=user, grant=1, link=None)
+    assert mail is not None
+    assert note(bounced(mail, bouncedRecipients=[{"emailAddress": "Quiet@xn--bcher-kva.example"}])) == "permanent"
+    assert bounce_of(user) is not None
+
+
 def test_a_former_address_is_passed_over(mail: OutgoingMail) -> None:
     User.objects.update(email="another@example.org")
     assert note(bounced(mail)) == "a former address"
@@ -173,6 +190,22 @@ def test_what_ses_does_not_send_is_a_mail_that_failed(mail: OutgoingMail) -> Non
     assert (mail.state, mail.reason) == ("failed", "SES did not send it: Bad content")
 
 
+def test_a_rejection_that_is_told_again_does_not_fail_the_mail_that_was_sent_again(mail: OutgoingMail) -> None:
+    rejection: dict[str, Any] = {"eventType": "Reject", "reject": {"reason": "Bad content"}, "mail": about(mail)}
+    mail.record_sent(carrier_id=rejection["mail"]["messageId"])
+    assert note(rejection) == "rejected"
+    mail.retry()
+    mail.record_sent(carrier_id="0107-of-the-second")
+    assert note(rejection) == "told before"
+    mail.refresh_from_db()
+    assert mail.state == "done"
+
+
+def test_a_rejection_with_an_odd_name_of_the_mail_is_taken(mail: OutgoingMail) -> None:
+    mail.record_sent()
+    assert note({"eventType": "Reject", "mail": about(mail) | {"messageId": "\0"}}) == "rejected"
+
+
 # SMTP -------------------------------------------------------------------------------------------------------
 
 
@@ -184,6 +217,8 @@ def test_what_ses_does_not_send_is_a_mail_that_failed(mail: OutgoingMail) -> Non
         ("553 5.1.3 bad address", True),
         ("550 5.2.1 mailbox disabled", True),
         ("550 5.7.1 we do not like you", False),
+        ("550 5.1.7 bad address of the sender", False),
+        ("550 5.1.8 sender's domain not found", False),
         ("552 5.2.2 mailbox full", False),
         ("554 no", False),
         ("450 4.2.1 later", False),
@@ -279,6 +314,24 @@ def test_a_code_without_a_session_that_asked_ends_nothing(client: Client, quiet:
     other = Client()
     other.force_login(quiet)
     assert "Mail me a code" in other.post(CHECK, {"code": code}).content.decode()
+    assert bounce_of(quiet) is not None
+
+
+@pytest.mark.parametrize("change", ["another address", "too late"])
+def test_a_code_that_counts_no_more_is_not_waited_for(client: Client, quiet: User, change: str) -> None:
+    BounceFactory(user=quiet)
+    code = code_asked(client, quiet)
+    if change == "too late":
+        OutgoingMail.objects.update(created_at=timezone.now() - CODE_LIFETIME)
+    else:
+        EmailAddress.objects.filter(user=quiet).update(email="new@example.org")
+        User.objects.filter(pk=quiet.pk).update(email="new@example.org")
+        quiet.refresh_from_db()
+        BounceFactory(user=quiet, address=quiet.email)
+    page = client.get(CHECK).content.decode()
+    assert "Mail me a code" in page
+    assert "We mailed six digits" not in page
+    assert "That code has ended" in client.post(CHECK, {"code": code}).content.decode()
     assert bounce_of(quiet) is not None
 
 

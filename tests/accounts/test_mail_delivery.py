@@ -141,6 +141,15 @@ def test_sender_that_is_refused_is_a_matter_of_settings_and_loses_no_mail(server
     assert outcome(mail) == ("waiting", "The mail server said 550: 5.7.1 Not your domain")
 
 
+@pytest.mark.parametrize("answer", ["550 5.1.7 <data@example.org> is undeliverable", "553 5.1.8 No such domain"])
+def test_sender_that_is_refused_with_the_recipient_loses_no_mail(server: MailServer, answer: str) -> None:
+    """Many servers look at the sender only when they are told the recipient."""
+    server.rcpt = answer
+    mail = queued()
+    assert deliver_next()
+    assert outcome(mail)[0] == "waiting"
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "missing"), [("EMAIL_USE_TLS", True, "STARTTLS"), ("EMAIL_HOST_USER", "portal", "SMTP AUTH")]
 )
@@ -362,14 +371,14 @@ class Outage:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
         self.now, self.end = 0.0, seconds
         self.record = OutgoingMail.record_sent
-        monkeypatch.setattr(OutgoingMail, "record_sent", lambda mail, *following: self.write(mail, *following))
+        monkeypatch.setattr(OutgoingMail, "record_sent", lambda *sent, **named: self.write(*sent, **named))
         monkeypatch.setattr("accounts.mail.delivery.time", self)
         monkeypatch.setattr("accounts.mail.delivery.connection.close", lambda: None)
 
-    def write(self, mail: OutgoingMail, *following: OutgoingMail | None) -> bool:
+    def write(self, *sent: Any, **named: Any) -> bool:
         if self.now < self.end:
             raise OperationalError("failing over") if self.now else InterfaceError("closed")
-        return self.record(mail, *following)
+        return self.record(*sent, **named)
 
     def monotonic(self) -> float:
         return self.now

@@ -213,6 +213,15 @@ def test_names_of_many_certificates_do_not_make_us_fetch_for_ever(amazon: Amazon
     assert len(amazon.asked) == fetched
 
 
+def test_strangers_with_many_names_do_not_keep_the_topics_own_messages_out(amazon: Amazon, mail: OutgoingMail) -> None:
+    """Its certificate is asked for again each hour, by each process."""
+    assert post(amazon.message(bounced(mail))) == 200
+    caches["default"].set("sns-fetches", sns.FETCHES_AN_HOUR)
+    caches["pages"].clear()
+    assert post(amazon.message(bounced(mail))) == 200
+    assert amazon.asked == [CERTIFICATE] * 2
+
+
 def subscription(amazon: Amazon, **fields: Any) -> dict[str, Any]:
     facts = {"Type": "SubscriptionConfirmation", "Token": "2336412f37fb687f", "SubscribeURL": f"{HOST}/?x"} | fields
     return amazon.message("You have chosen to subscribe.", **facts)

@@ -104,6 +104,14 @@ def test_subject_is_one_line_whatever_it_is_made_of(monkeypatch: pytest.MonkeyPa
     assert message["Bcc"] is None
 
 
+@pytest.mark.parametrize("title", ["=?utf-8?q?=0d=0aBcc:_victim@example.org?=", "a =?utf-8?b?DQpCY2M6IHhAeS56?= b"])
+def test_subject_that_looks_encoded_cannot_add_a_header(monkeypatch: pytest.MonkeyPatch, title: str) -> None:
+    message = parsed(says(monkeypatch, title=title))
+    assert message["Bcc"] is None
+    assert message["Subject"] == title.replace("=?", "= ?")
+    assert message["Message-ID"]
+
+
 def test_text_is_not_escaped_and_html_is(monkeypatch: pytest.MonkeyPatch) -> None:
     message = parsed(says(monkeypatch, says="Knee & <Brain> 'x'"))
     assert "Knee & <Brain> 'x'" in text_of(message)

@@ -7,14 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
+from django.db.models import QuerySet
 from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.exceptions import ServerDown
 from accounts.mail import Content, Courier, Obsolete, deliver_due, deliver_next, delivery, queue, queue_all, rounds
 from accounts.mail.outbox import ASKERS, RENDERERS, Renderer
-from accounts.models import OutgoingMail
+from accounts.models import Bounce, OutgoingMail
 from accounts.models.work import MAX_DEATHS
 from tests.factories import UserFactory
 from tests.killing import Killed, killed_at
@@ -178,10 +179,10 @@ def test_server_that_goes_down_gives_those_back_that_nobody_tried(
 ) -> None:
     send = Courier.send
 
-    def send_two(courier: Courier, *given: Any) -> None:
+    def send_two(courier: Courier, *given: Any) -> str:
         if len(server.delivered) == 2:
             raise ServerDown("It does not answer.")
-        send(courier, *given)
+        return send(courier, *given)
 
     mails = announced(5)
     due = mails[0].due_at
@@ -190,6 +191,46 @@ def test_server_that_goes_down_gives_those_back_that_nobody_tried(
     assert standing(mails) == [("done", 1, 0)] * 2 + [("waiting", 1, 0)] + [("waiting", 0, 0)] * 2
     assert [mail.reason for mail in mails] == ["", "", "It does not answer.", "", ""]
     assert [mail.due_at for mail in mails[3:]] == [due, due]
+
+
+def test_address_that_is_refused_in_a_round_is_marked_and_the_others_leave(
+    server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mails = announced(3)
+    gone = mails[1]
+    answer = server.handle_RCPT
+
+    async def refuse_one(smtp: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+        if address == gone.to:
+            return "550 5.1.1 No such person here"
+        return await answer(smtp, session, envelope, address, options)
+
+    monkeypatch.setattr(server, "handle_RCPT", refuse_one)
+    assert not deliver_due(seconds=60)
+    assert [state for state, _attempts, _deaths in standing(mails)] == ["done", "failed", "done"]
+    assert delivered(server) == [mails[0].to, mails[2].to]
+    assert [(bounce.user, bounce.mail) for bounce in Bounce.objects.all()] == [(gone.user, gone)]
+
+
+def test_what_was_given_back_is_given_back_once(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database takes what is given back, but its answer is lost; another worker has the mails by then."""
+    mails = announced(3)
+    update = QuerySet.update
+
+    def lost(rows: QuerySet, **values: Any) -> int:
+        number = update(rows, **values)
+        if values.get("state") == "waiting" and values.get("attempts") == 0:
+            monkeypatch.setattr(QuerySet, "update", update)
+            assert OutgoingMail.objects.claim(lease=timedelta(minutes=1)) == mails[1]
+            raise OperationalError
+        return number
+
+    monkeypatch.setattr(QuerySet, "update", lost)
+    # The connection is the test's own.
+    monkeypatch.setattr(connection, "close", lambda: None)
+    with pytest.raises(OperationalError):
+        deliver_due(seconds=0)
+    assert standing(mails) == [("done", 1, 0), ("running", 1, 0), ("waiting", 0, 0)]
 
 
 def test_run_ends_in_the_midst_of_a_round_when_its_time_is_up(server: MailServer) -> None:

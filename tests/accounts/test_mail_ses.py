@@ -9,9 +9,10 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 from pytest_django import Settings
 
-from accounts.mail import deliver_due, queue
+from accounts.mail import deliver_due, queue, queue_all
 from accounts.models import OutgoingMail
 from portal.settings.mail import mail_settings
+from tests.factories import UserFactory
 from tests.letters import NAME, register
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +36,7 @@ class Ses:
         if self.error:
             raise self.error
         self.sent.append(request)
-        return {"MessageId": "1", "ResponseMetadata": {"RequestId": "1"}}
+        return {"MessageId": f"0107-{self.asked}", "ResponseMetadata": {"RequestId": "1"}}
 
 
 @pytest.fixture
@@ -64,8 +65,19 @@ def test_mails_leave_through_ses_in_its_region_once_each(ses: Ses) -> None:
     assert [request["Destinations"] for request in ses.sent] == [["a@example.org"], ["b@example.org"]]
     message = message_from_bytes(ses.sent[0]["RawMessage"]["Data"])
     assert (message["To"], message["X-SES-CONFIGURATION-SET"]) == ("a@example.org", "portal-mail")
+    assert [mail.carrier_id for mail in OutgoingMail.objects.order_by("pk")] == ["0107-1", "0107-2"]
     assert (ses.made_with["service"], ses.made_with["region_name"]) == ("ses", "eu-central-1")
     assert ses.made_with["config"].retries == {"total_max_attempts": 1}
+
+
+def test_each_mail_of_a_round_is_recorded_with_its_own_name(ses: Ses) -> None:
+    people = UserFactory.create_batch(3)
+    queue_all(NAME, to={user: f"notice:{user.pk}" for user in people}, notice=1)
+    assert not deliver_due(seconds=60)
+    mails = OutgoingMail.objects.order_by("pk")
+    assert [(mail.to, mail.carrier_id) for mail in mails] == [
+        (request["Destinations"][0], f"0107-{number}") for number, request in enumerate(ses.sent, start=1)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.test import Client
@@ -16,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.mail import queue
 from accounts.models import Deletion, User
 from accounts.services.registration import export_my_data
-from datasets.models import Notice
+from datasets.models import CountedPerson, Notice
 from datasets.services.downloads import token_of
 from datasets.services.notices import send_test
 from tests.factories import (
@@ -108,9 +109,14 @@ def everything(user: User) -> dict[str, str]:
     )
     BounceFactory(user=user, said="550 No such mailbox here")
     Deletion.objects.create(user=user, why="What a maintainer wrote")
+    CountedPerson.objects.create(user=user, institution="The institution of then")
+    user.groups.add(Group.objects.create(name="A group of then"))
+    User.objects.filter(pk=user.pk).update(is_staff=True)
     send_test(Notice(kind="withdrawal", release=link.release, text="What was tried"), to=user)
     return {
         "accounts.Bounce": "550 No such mailbox here",
+        "accounts.AccountEvent": '"account_was": [\n',
+        "accounts.GroupMemberEvent": '"pgh_label": "insert"',
         "accounts.Deletion": "What a maintainer wrote",
         "accounts.Signature": signature.record_hash,
         "accounts.OutgoingMail": "account/password_changed",
@@ -122,6 +128,7 @@ def everything(user: User) -> dict[str, str]:
         "datasets.AccessRequestEvent": f'"status": "{request.status}"',
         "datasets.AccessGrant": grant.dataset.slug,
         "datasets.AccessGrantEvent": '"history": [',
+        "datasets.CountedPerson": "The institution of then",
         "datasets.DownloadLink": link.release.dataset.slug,
         "datasets.DownloadRecord": record.agent,
         "datasets.Notice": "What was tried",
@@ -178,7 +185,7 @@ def test_my_data_costs_the_same_queries_however_much_there_is(quiet: User, djang
         DownloadRecordFactory(link=DownloadLinkFactory(grant=grant))
         SignatureFactory(user=quiet)
         AccessRequestFactory(user=quiet)
-    with django_assert_max_num_queries(21):
+    with django_assert_max_num_queries(24):
         data = export_my_data(quiet)
     assert len(data["access"]["downloads"]) == 5
     json.dumps(data, default=str)

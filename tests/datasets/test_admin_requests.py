@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -17,7 +18,7 @@ from datasets.services.access.domains import is_free_mail
 from tests.access import asked, reviewed
 from tests.datasets.test_admin_access import choose, told
 from tests.factories import AccessGrantFactory, AccessRequestFactory, BounceFactory, StaffFactory, UserFactory
-from tests.maintainers import maintainer
+from tests.maintainers import let_in, maintainer, with_second_factor
 from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
@@ -203,6 +204,17 @@ def test_the_page_of_a_request_names_people_alike(client: Client) -> None:
     assert "Too &lt;little&gt; said." in page
 
 
+def test_people_alike_are_named_to_those_alone_who_may_see_people(client: Client) -> None:
+    user = with_second_factor(StaffFactory(is_superuser=False))
+    user.user_permissions.add(Permission.objects.get(codename="view_accessrequest"))
+    let_in(client, user)
+    request = AccessRequestFactory(user__name="Robin Reader")
+    same = UserFactory(name="Robin Reader", email="r.reader@elsewhere.example.edu")
+    page = client.get(reverse("admin:datasets_accessrequest_change", args=[request.pk])).content.decode()
+    assert request.user.email in page
+    assert same.email not in page
+
+
 # Many at once ---------------------------------------------------------------------------------------------------
 
 
@@ -266,6 +278,15 @@ def test_choosing_all_of_the_queue_leaves_out_what_is_decided(client: Client) ->
     page = client.post(reverse(REQUESTS), sent).content.decode()
     assert waiting.user.email in page
     assert done.user.email not in page
+
+
+@pytest.mark.parametrize("across", [{}, {"select_across": "1", "index": "0"}])
+def test_choosing_what_is_not_there_any_more_says_so(client: Client, across: dict[str, str]) -> None:
+    maintainer(client)
+    sent = {"action": "decline", "_selected_action": ["99999999"], **across}
+    response = client.post(reverse(REQUESTS), sent)
+    assert response.status_code == 302
+    assert any("Nothing was chosen that is still there" in said for said in told(response))
 
 
 def test_a_double_submit_decides_and_mails_once(client: Client) -> None:

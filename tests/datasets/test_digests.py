@@ -109,7 +109,16 @@ def test_it_says_how_many_wait_for_what_and_names_nobody() -> None:
 
 
 @time_machine.travel(MORNING)
-@pytest.mark.parametrize("change", ["decided", "stopped", "demoted"])
+def test_one_that_waits_for_long_is_not_one_of_them() -> None:
+    reviewer, request = in_group("Reviewers"), AccessRequestFactory()
+    AccessRequest.objects.filter(pk=request.pk).update(created_at=MORNING - timedelta(days=9))
+    tell_reviewers()
+    text = text_for(reviewer).replace("\n", " ")
+    assert "one request waits for a decision, since 17 November 2026: for more than seven days." in text
+
+
+@time_machine.travel(MORNING)
+@pytest.mark.parametrize("change", ["decided", "stopped", "demoted", "unreachable"])
 def test_what_is_no_longer_so_when_it_is_sent_is_not_sent(change: str) -> None:
     reviewer, request = in_group("Reviewers"), AccessRequestFactory()
     tell_reviewers()
@@ -118,6 +127,8 @@ def test_what_is_no_longer_so_when_it_is_sent_is_not_sent(change: str) -> None:
         decline_request(request, by=reviewer, reason="So.")
     elif change == "stopped":
         stop_digest(reviewer)
+    elif change == "unreachable":
+        BounceFactory(user=reviewer)
     else:
         reviewer.groups.clear()
     mail = OutgoingMail.objects.get(pk=mail.pk)

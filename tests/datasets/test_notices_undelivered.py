@@ -8,10 +8,17 @@ from django.test import Client
 from accounts.mail import deliver_due
 from accounts.models import OutgoingMail, User
 from datasets.models import Notice, Release
-from datasets.services.notices import announce_versions, plan_release_notice, send_due_notices
+from datasets.services.notices import announce_versions, plan_release_notice, send_due_notices, send_test
 from datasets.services.releases import withdraw_release
 from tests.access import granted, link_of, offered, publish_next
-from tests.factories import BounceFactory, DownloadRecordFactory, StaffFactory, UserFactory
+from tests.factories import (
+    AgreementVersionFactory,
+    BounceFactory,
+    DownloadRecordFactory,
+    ErratumFactory,
+    StaffFactory,
+    UserFactory,
+)
 from tests.maintainers import maintainer
 
 pytestmark = pytest.mark.django_db
@@ -80,3 +87,34 @@ def test_who_cannot_be_told_of_a_withdrawal_is_a_failed_mail_that_maintainers_se
     not_told = page[page.index("Could not be told") :]
     assert unreachable.email in not_told
     assert reached.email not in not_told
+
+
+@pytest.mark.parametrize("kind", ["release", "withdrawal", "erratum"])
+def test_a_test_is_sent_whatever_came_back_for_the_maintainer_asks_for_it(release: Release, kind: str) -> None:
+    writer = StaffFactory()
+    BounceFactory(user=writer)
+    erratum = ErratumFactory(release=release) if kind == "erratum" else None
+    send_test(Notice(kind=kind, release=release, erratum=erratum, text="So."), to=writer)
+    deliver_due(seconds=60)
+    mail = OutgoingMail.objects.get(user=writer)
+    assert (mail.state, mail.reason) == ("done", "")
+
+
+def test_a_count_of_those_who_must_sign_says_how_many_are_not_mailed(client: Client) -> None:
+    dataset = offered()
+    _told, unreachable = (granted(UserFactory(), dataset).user for _each in range(2))
+    BounceFactory(user=unreachable)
+    draft = AgreementVersionFactory(agreement=dataset.agreement, number=2, status="draft")
+    maintainer(client)
+    page = client.get(f"/admin/accounts/agreementversion/{draft.pk}/decide/publish/").content.decode()
+    assert "2 people whose access runs" in page
+    assert "1 person, at once" in page
+
+
+def test_who_withdraws_a_release_is_told_how_many_must_be_told_in_another_way(release: Release, client: Client) -> None:
+    fetched(release)
+    BounceFactory(user=fetched(release))
+    maintainer(client)
+    page = client.get(f"/admin/datasets/release/{release.pk}/decide/withdraw/").content.decode()
+    assert "1 person, at once" in page
+    assert "1 person whose mail comes back; the notice will name them" in page

@@ -5,10 +5,13 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
+from portal.deployment.reading import read_yaml
 from tests.deploy.manual import TEXT, bills
-from tests.deploy.templates import SIZES, TEMPLATES, Given, resources
+from tests.deploy.templates import ROOT, SIZES, TEMPLATES, Given, resources
 
 CENT = Decimal("0.01")
+# Of each environment.
+ALARMS = read_yaml((ROOT / "ebextensions" / "alarms.config").read_text())["Resources"]
 SMALL, DATA, GROWN, FROM_S3, FROM_CLOUDFRONT = range(5)
 PEOPLE_GIGABYTES = 200_000
 
@@ -73,12 +76,15 @@ def test_secrets_and_alarms_are_counted() -> None:
     lines = {line[0]: line for line in bills()[SMALL]}
     # One more is RDS's own.
     assert number(lines["Secrets"][1]) == len(secrets) + 1
-    assert f"Alarms: {len(alarms)}, and 8 in each environment" in lines
+    # Two more are Elastic Beanstalk's own, by which it adds and takes away instances.
+    each = len(ALARMS) + 2
+    line = lines[f"Alarms: {len(alarms)}, and {each} in each environment, two of them its own"]
+    assert number(line[1]) == len(alarms) + 2 * each
 
 
 def test_every_alarm_of_the_site_is_explained() -> None:
-    for _name, alarm in resources("AWS::CloudWatch::Alarm"):
-        short = alarm["Properties"]["AlarmName"]["Fn::Sub"].removeprefix("portal-${Environment}-")
+    made = [alarm["Properties"]["AlarmName"]["Fn::Sub"] for _name, alarm in resources("AWS::CloudWatch::Alarm")]
+    for short in [*(name.removeprefix("portal-${Environment}-") for name in made), *ALARMS]:
         assert re.search(rf"^\|[^|]*\b{short}\b", TEXT, re.MULTILINE), short
 
 

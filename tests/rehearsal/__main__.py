@@ -8,7 +8,6 @@ back to the bundle before, while requests run. Exit code 1 when anything does no
 
 import argparse
 import json
-import secrets
 import shutil
 import signal
 import sys
@@ -20,6 +19,7 @@ from portal.embedded.process import interrupt
 from portal.embedded.stack import Stack
 from tests.chaos.names import ARCHIVE, SLUG
 from tests.rehearsal import proofs
+from tests.rehearsal.account import Account
 from tests.rehearsal.balancer import Balancer
 from tests.rehearsal.bundles import Bundle, bundle_before, bundle_of
 from tests.rehearsal.clients import Address, Site
@@ -46,10 +46,8 @@ class Rehearsal:
         self.address = Address(HOST, ports["secure"], ports["plain"], self.balancer.certificate)
         self.site = Site(self.address, stack.mail_folder)
         self.wires = Wires(list(stack.ports.values()))
-        owner = stack.owners_environment()["DATABASE_OWNER_URL"]
-        self.cloud = Cloud(
-            folder / "instances", self.wires.folder, properties(stack), owner, list(stack.ports.values()), say
-        )
+        self.account = Account(stack, HOST)
+        self.cloud = Cloud(folder / "instances", self.wires.folder, self.account, say)
         self.proofs: list[Proof] = []
         self.readers: list[Reader] = []
 
@@ -116,25 +114,13 @@ class Rehearsal:
             Proof("the chain of signatures", said.strip().splitlines()[-1], True), proofs.of_the_mails(self.site)
         )
         self.prove(proofs.of_the_stop("the end", fleet.stop()))
-        hidden = [*(reader.token for reader in self.readers), *self.stack.secrets.values()]
+        hidden = [*(reader.token for reader in self.readers), *self.stack.secrets.values(), self.account.secret_key]
         self.prove(proofs.of_the_logs(self.cloud.made, hidden))
 
     def stop(self) -> None:
         self.cloud.stop()
         self.balancer.stop()
         self.wires.stop()
-
-
-def properties(stack: Stack) -> dict[str, str]:
-    """What the options and the secrets of an environment come to, with the stand-ins' addresses."""
-    return stack.environment() | {
-        "DJANGO_SETTINGS_MODULE": "portal.settings.production",
-        "SITE_URL": f"https://{HOST}",
-        "ALLOWED_HOSTS": HOST,
-        "TRUSTED_PROXY_COUNT": "2",
-        "DEFAULT_FROM_EMAIL": "data@example.org",
-        "SECRET_KEY": secrets.token_urlsafe(64),
-    }
 
 
 def rehearse(folder: Path, ref: str) -> list[Proof]:

@@ -12,23 +12,16 @@ from pathlib import Path
 
 from portal.embedded.application import ROOT, application_environment
 from portal.embedded.process import end_group, launched
-from portal.embedded.state import LOOPBACK, choose_ports, write_private
+from portal.embedded.state import LOOPBACK, choose_ports
+from tests.rehearsal.account import Account
 from tests.rehearsal.beanstalk import Deployment
 from tests.rehearsal.machine import WIRE, Machine, StepError, is_laid
 
 # The processes of an environment, and how many instances it has; the first is its leader. The worker's comes first: as
 # docs/operating.md has it, and so that no page asks for work that nobody knows yet.
 ENVIRONMENTS = {"worker": 1, "web": 2}
-# Which of them has the secret of the database's owner.
+# Which of them has the right to the secret of the database's owner.
 MIGRATES = "worker"
-SECRET = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:portal/rehearsal/database-owner-AbCdEf"
-# Stands for the provider's program, and knows this one secret.
-AWS = """#!/bin/sh
-case "$*" in
-  "secretsmanager get-secret-value --region eu-central-1 --secret-id {arn} "*) cat /var/bin/secret ;;
-  *) echo "the rehearsal has no such secret: $*" >&2; exit 255 ;;
-esac
-"""
 
 
 @dataclass
@@ -84,16 +77,14 @@ class Cloud:
 
     folder: Path
     sockets: Path
-    properties: Mapping[str, str]
-    owner_url: str
-    services: Sequence[int]
-    """The ports of the stand-ins."""
+    account: Account
     say: Callable[[str], None]
     made: list[Machine] = field(default_factory=list)
+    newest: Path = Path()
 
     def deploy(self, bundle: Path, version: str) -> Fleet:
         """New instances for every environment, as an immutable deployment makes them: the leader of each first."""
-        fleet = Fleet()
+        fleet, self.newest = Fleet(), bundle
         for processes, number in ENVIRONMENTS.items():
             for index in range(number):
                 deployment = self._deployment(bundle, f"{version}-{processes}{index + 1}", processes, index == 0)
@@ -105,23 +96,26 @@ class Cloud:
         door = choose_ports(("door",), {})["door"]
         machine = Machine(name, self.folder / name, self.sockets)
         self.made.append(machine)
-        machine.power_on(services=self.services, door=door)
-        properties = {**self.properties, "PORTAL_PROCESSES": processes}
+        machine.power_on(services=list(self.account.stack.ports.values()), door=door)
         if processes == MIGRATES:
-            give_secret(machine, self.owner_url)
-            properties["DATABASE_OWNER_SECRET"] = SECRET
+            self.account.give_owners_secret(machine)
+        properties = self.account.properties(processes, bundle)
         return Deployment(machine, bundle, properties, is_leader, door, self.say)
 
     def stop(self) -> None:
         for machine in self.made:
             machine.stop()
 
+    def of_an_operator(self) -> dict[str, str]:
+        """What a command knows that is given on the worker."""
+        return self.account.properties("worker", self.newest)
+
     def rows(self, *arguments: str) -> str:
         """Run tests.rehearsal.rows, as somebody who has the site's addresses."""
         done = subprocess.run(
             [sys.executable, "-m", "tests.rehearsal.rows", *arguments],
             cwd=ROOT,
-            env=application_environment(self.properties),
+            env=application_environment(self.of_an_operator()),
             stdout=subprocess.PIPE,
             text=True,
             check=True,
@@ -131,13 +125,6 @@ class Cloud:
     def standing(self) -> dict[str, dict[str, int]]:
         found: dict[str, dict[str, int]] = json.loads(self.rows("standing"))
         return found
-
-
-def give_secret(machine: Machine, value: str) -> None:
-    program, secret = machine.var / "bin" / "aws", machine.var / "bin" / "secret"
-    program.write_text(AWS.format(arn=SECRET))
-    program.chmod(0o755)
-    write_private(secret, value)
 
 
 def open_rows(standing: Mapping[str, Mapping[str, int]], kinds: Sequence[str] = ()) -> int:

@@ -6,7 +6,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.db.models import Count, Exists, Min, QuerySet
 from django.utils import timezone
 
-from accounts.mail import queue_all
+from accounts.mail import bounce_of, queue_all
 from accounts.models import Bounce, User
 from datasets.models import AccessRequest
 
@@ -24,7 +24,8 @@ def reviewers() -> QuerySet[User]:
 
 def wants_digest(user: User) -> bool:
     """As `reviewers` has it, when the mail is sent."""
-    return user.is_active and user.is_staff and user.undigested_at is None and user.has_perm(RIGHT)
+    wants = user.is_active and user.is_staff and user.undigested_at is None and user.has_perm(RIGHT)
+    return wants and bounce_of(user) is None
 
 
 def tell_reviewers() -> bool:

@@ -13,12 +13,13 @@ from datasets.services.notices.releases import (
     affected_archives,
     grants_to_tell,
     names_to_tell,
+    out_of_reach,
     people_told,
     plan_release_notice,
     send_test,
     why_untrue,
 )
-from datasets.services.notices.sending import MAILS, notice_of, send_due_notices, why_over
+from datasets.services.notices.sending import MAILS, notice_of, people_of, send_due_notices, why_over
 
 __all__ = [
     "MAILS",
@@ -29,6 +30,8 @@ __all__ = [
     "is_past",
     "names_to_tell",
     "notice_of",
+    "out_of_reach",
+    "people_of",
     "people_to_reach",
     "people_told",
     "plan_release_notice",

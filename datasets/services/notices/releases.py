@@ -66,6 +66,11 @@ def people_told(notice: Notice) -> QuerySet[User]:
     return people.filter(Exists(records))
 
 
+def out_of_reach(notice: Notice) -> QuerySet[User]:
+    """Those among them whose mail comes back, so that somebody must tell them in another way."""
+    return people_told(notice).filter(Exists(Bounce.objects.open().of_the_outer_person()))
+
+
 def candidates_after(cursor: int, notice: Notice) -> QuerySet[AccessGrant, int]:
     """The numbers of people among whom those to be told are, in their order: who has, or ever had, access."""
     return _grants(notice).filter(user__gt=cursor).order_by("user").values_list("user", flat=True).distinct()
