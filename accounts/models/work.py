@@ -76,9 +76,13 @@ class WorkQuerySet(models.QuerySet[Row], Generic[Row]):
     def failed(self) -> Self:
         return self.filter(state=Work.State.FAILED)
 
+    def to_try_again(self) -> Self:
+        """What failed, and may go back to the queue."""
+        return self.failed()
+
     def retry_failed(self) -> int:
         """Put all that failed back to the queue; how many there were."""
-        return self.failed().update(**self.model.fresh_start())
+        return self.to_try_again().update(**self.model.fresh_start())
 
     def claim(self, *, lease: timedelta) -> Row | None:
         """Take the row that is due longest, committed before anything is done with it; None when none is due.
@@ -195,9 +199,9 @@ class Work(models.Model):
         return self.postpone(reason=reason, base=CRASH_BASE, ceiling=CRASH_CEILING, deaths=deaths)
 
     def retry(self) -> bool:
-        """Put a failed row back to the queue, as a maintainer's decision; False when it has not failed."""
-        failed = type(self)._base_manager.filter(pk=self.pk, state=self.State.FAILED)
-        return failed.update(**self.fresh_start()) == 1
+        """Put a failed row back to the queue, as a maintainer's decision; False when it may not go there."""
+        rows: WorkQuerySet[Any] = type(self).objects.all()
+        return rows.filter(pk=self.pk).retry_failed() == 1
 
     @classmethod
     def fresh_start(cls) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def _counted(rows: QuerySet) -> int:
 def retry_work(row: Work, *, by: User) -> None:
     """Put a row that failed back to the queue. It is done anew, from what is true then."""
     if not row.retry():
-        raise MoveNotAllowed("It has not failed, so there is nothing to try again.")
+        raise MoveNotAllowed("It has not failed, or another one takes its place: there is nothing to try again.")
     logger.info("work retried", extra={"work": row._meta.model_name, "row": row.pk, "by": by.pk})
 
 

@@ -3,11 +3,19 @@
 from typing import ClassVar, Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from accounts.models.work import Work, WorkQuerySet
 from datasets.models.catalog import Archive, Release
+
+
+class FixityCheckQuerySet(WorkQuerySet["FixityCheck"]):
+    def to_try_again(self) -> Self:
+        """One of a release, the newest that failed, and none while another one is open."""
+        same = FixityCheck.objects.filter(release=OuterRef("release"))
+        newer = Q(pk__gt=OuterRef("pk"), state=Work.State.FAILED)
+        return self.failed().filter(~Exists(same.filter(newer | Q(state__in=Work.OPEN))))
 
 
 class FixityCheck(Work):
@@ -19,8 +27,7 @@ class FixityCheck(Work):
     checked = models.PositiveIntegerField("archives looked at", default=0, editable=False)
     drifted = models.PositiveIntegerField("not as published", default=0, editable=False)
 
-    # Work's own manager; only its rows are named here.
-    objects: ClassVar[WorkQuerySet["FixityCheck"]]
+    objects: ClassVar[FixityCheckQuerySet] = FixityCheckQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta(Work.Meta):
         abstract = False

@@ -22,7 +22,7 @@ from datasets.services.fixity import check_next_batch, look_again, next_release,
 from datasets.services.maintainers import create_maintainer_groups
 from datasets.storage import Bucket, ObjectFacts, bucket
 from datasets.tasks import check_fixity
-from tests.factories import ArchiveFactory, ReleaseFactory, StaffFactory, UserFactory
+from tests.factories import ArchiveFactory, FixityCheckFactory, ReleaseFactory, StaffFactory, UserFactory
 from tests.killing import Killed, killed_at
 from tests.maintainers import maintainer
 from tests.threads import at_once
@@ -412,6 +412,18 @@ class TestPages:
         release = release_of(1)
         client.post(f"/admin/datasets/release/{release.pk}/decide/look-again/", {"decided": "yes"})
         assert FixityCheck.objects.get().release == release
+
+    @pytest.mark.parametrize("state", ["waiting", "failed"])
+    def test_of_a_release_one_check_is_tried_again_at_most(self, state: str, client: Client) -> None:
+        maintainer(client)
+        release = ReleaseFactory()
+        ended = {"state": "failed", "finished_at": timezone.now(), "reason": "3 workers died on it."}
+        first = FixityCheckFactory(release=release, **ended)
+        FixityCheckFactory(release=release, **(ended if state == "failed" else {}))
+        page = client.post(f"/admin/datasets/fixitycheck/{first.pk}/decide/retry/", {"decided": "yes"}, follow=True)
+        assert page.status_code == 200
+        assert client.post("/admin/work/", {"kind": "datasets.fixitycheck"}, follow=True).status_code == 200
+        assert FixityCheck.objects.filter(state="waiting").count() == 1
 
     def test_who_may_not_see_drifts_does_not(self, client: Client) -> None:
         maintainer(client, is_superuser=False)
