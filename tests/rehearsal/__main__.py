@@ -2,8 +2,8 @@
 
     python -m tests.rehearsal [--before REF] [--dir D]
 
-A worker's instance and two of web, of which one leads; then the same again on the same data while requests run; then
-back to the bundle before, while requests run. Exit code 1 when anything does not hold.
+The bundle before, on a worker's instance and two of web, of which one leads; then this one on the same data, while
+requests run; then back to the one before, while requests run. Exit code 1 when anything does not hold.
 """
 
 import argparse
@@ -57,14 +57,17 @@ class Rehearsal:
             say(f"{'holds' if proof.holds else 'FAILS'}: {proof.what}: {proof.found}")
 
     def go(self, now: Bundle, before: Bundle) -> None:
-        fleet = self.first(now)
-        fleet = self.again(fleet, now, "redeploy", "2.0")
+        """From the bundle before to this one, and back: so migrations are met by requests, and newer tables by older
+        code. Where none is older, all three are the same."""
+        fleet = self.first(before)
+        fleet = self.again(fleet, now, f"redeploy of {now.name}", "2.0")
         fleet = self.again(fleet, before, f"rollback to {before.name}", "3.0")
         self.at_the_end(fleet)
 
     def first(self, bundle: Bundle) -> Fleet:
         """On an empty database: the leader migrates, the others do not."""
-        fleet = self.cloud.deploy(bundle.path, "first")
+        fleet = self.cloud.deploy(bundle, "first")
+        self.cloud.newest = bundle
         self.prove(proofs.of_the_leaders(fleet.deployments))
         self.balancer.point_to(fleet.doors())
         self.cloud.rows("catalogue")
@@ -79,9 +82,11 @@ class Rehearsal:
     def again(self, old: Fleet, bundle: Bundle, what: str, version: str) -> Fleet:
         """On the same data, while requests run and workers are in the midst of work."""
         with Load(self.address, self.wishes()) as load:
-            new = self.cloud.deploy(bundle.path, what.split()[0])
+            new = self.cloud.deploy(bundle, what.split()[0])
+            if what.startswith("redeploy"):
+                self.cloud.newest = bundle
             self.cloud.rows("release", version)
-            wait_until(lambda: open_rows(self.cloud.standing(), ["datasets.preview"]), "Work for the workers", 60)
+            wait_until(lambda: self.cloud.standing()["datasets.ingest"]["running"], "Reading the archive", 60)
             self.balancer.point_to([*old.doors(), *new.doors()])
             self.balancer.point_to(new.doors())
             took = old.stop()

@@ -10,13 +10,19 @@ from pathlib import Path
 from portal.embedded.application import ROOT
 from tests.rehearsal.machine import StepError
 
-MAKES_BUNDLES = "portal/deployment/bundle.py"
+# What a commit must have to be rehearsed.
+REHEARSED = "tests/rehearsal/rows.py"
 
 
 @dataclass(frozen=True)
 class Bundle:
     name: str
     path: Path
+
+    @property
+    def checkout(self) -> Path:
+        """The clone that it was made in."""
+        return self.path.parent.parent
 
 
 def bundle_of(ref: str, folder: Path) -> Bundle:
@@ -51,11 +57,11 @@ def last_tag() -> str:
 
 
 def candidates() -> Iterator[str]:
-    """Commits of which bundles can be made and whose migrations are others than today's, the newest first; then those
+    """Commits that can be rehearsed and whose migrations are others than today's, the newest first; then those
     with the same."""
     now, same = migrations("HEAD"), []
     for commit in git("rev-list", "--first-parent", "--max-count=200", "HEAD~1").split():
-        if not git("ls-tree", "-r", "--name-only", commit, MAKES_BUNDLES):
+        if not git("ls-tree", "-r", "--name-only", commit, REHEARSED):
             break
         if migrations(commit) != now:
             yield commit

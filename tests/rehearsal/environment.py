@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from portal.embedded.application import ROOT, application_environment
 from portal.embedded.process import end_group, launched
 from portal.embedded.state import LOOPBACK, choose_ports
 from tests.rehearsal.account import Account
 from tests.rehearsal.beanstalk import Deployment
-from tests.rehearsal.machine import WIRE, Machine, StepError, is_laid
+from tests.rehearsal.bundles import Bundle
+from tests.rehearsal.machine import WIRE, Machine, StepError, is_laid, plain
 
 # The processes of an environment, and how many instances it has; the first is its leader. The worker's comes first: as
 # docs/operating.md has it, and so that no page asks for work that nobody knows yet.
@@ -80,14 +80,15 @@ class Cloud:
     account: Account
     say: Callable[[str], None]
     made: list[Machine] = field(default_factory=list)
-    newest: Path = Path()
+    newest: Bundle | None = None
+    """The newest code that the database was changed by: an operator's commands are of it."""
 
-    def deploy(self, bundle: Path, version: str) -> Fleet:
+    def deploy(self, bundle: Bundle, version: str) -> Fleet:
         """New instances for every environment, as an immutable deployment makes them: the leader of each first."""
-        fleet, self.newest = Fleet(), bundle
+        fleet = Fleet()
         for processes, number in ENVIRONMENTS.items():
             for index in range(number):
-                deployment = self._deployment(bundle, f"{version}-{processes}{index + 1}", processes, index == 0)
+                deployment = self._deployment(bundle.path, f"{version}-{processes}{index + 1}", processes, index == 0)
                 getattr(fleet, processes).append(deployment)
                 deployment.carry_out()
         return fleet
@@ -106,16 +107,14 @@ class Cloud:
         for machine in self.made:
             machine.stop()
 
-    def of_an_operator(self) -> dict[str, str]:
-        """What a command knows that is given on the worker."""
-        return self.account.properties("worker", self.newest)
-
     def rows(self, *arguments: str) -> str:
-        """Run tests.rehearsal.rows, as somebody who has the site's addresses."""
+        """Run tests.rehearsal.rows of the newest code, as somebody who has what the worker has."""
+        if self.newest is None:
+            raise StepError("Nothing is deployed yet.")
         done = subprocess.run(
             [sys.executable, "-m", "tests.rehearsal.rows", *arguments],
-            cwd=ROOT,
-            env=application_environment(self.of_an_operator()),
+            cwd=self.newest.checkout,
+            env=plain(self.account.properties("worker", self.newest.path)),
             stdout=subprocess.PIPE,
             text=True,
             check=True,
@@ -127,5 +126,5 @@ class Cloud:
         return found
 
 
-def open_rows(standing: Mapping[str, Mapping[str, int]], kinds: Sequence[str] = ()) -> int:
-    return sum(rows["open"] for kind, rows in standing.items() if not kinds or kind in kinds)
+def open_rows(standing: Mapping[str, Mapping[str, int]]) -> int:
+    return sum(rows["open"] for rows in standing.values())

@@ -160,7 +160,7 @@ def of_the_stop(what: str, took: dict[str, float]) -> Proof:
 
 def of_the_work(what: str, standing: dict[str, dict[str, int]]) -> Proof:
     """All work that was under way came to its end."""
-    left = {kind: rows for kind, rows in standing.items() if rows["open"] or rows["failed"]}
+    left = {kind: dict(rows) for kind, rows in standing.items() if rows["open"] or rows["failed"]}
     done = sum(rows["done"] for rows in standing.values())
     return Proof(f"{what}: no work is lost", f"{done:,} rows done, left: {left or 'none'}", not left)
 

@@ -59,10 +59,11 @@ def _archive(seed: int) -> bytes:
 
 
 def standing() -> None:
-    """Of every kind of work: how many rows are open, done and failed; and the states of the releases."""
+    """Of every kind of work: how many rows are open, and running of these, done and failed."""
     kinds = {
         kind._meta.label_lower: {
             "open": kind.objects.filter(state__in=kind.OPEN).count(),
+            "running": kind.objects.running().count(),
             "done": kind.objects.filter(state=kind.State.DONE).count(),
             "failed": kind.objects.failed().count(),
         }
