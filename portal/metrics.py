@@ -4,7 +4,7 @@ Not as lines of a log: Elastic Beanstalk writes words of its own in front of eac
 """
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
@@ -13,17 +13,19 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.models.work import kinds_of_work
+from accounts.models.work import WorkQuerySet, kinds_of_work
 from accounts.services.work import Standing, standing_of
 
 logger = logging.getLogger(__name__)
+LATELY = timedelta(days=1)
 # The worker waits for it, and mails for the worker. The next minute brings the next numbers.
 PATIENCE = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2})
 
 
 def numbers(standings: list[Standing], now: datetime) -> list[dict[str, Any]]:
     """All work together: what waits (counted to a thousand of each kind), and for how long the oldest is overdue; and
-    of each kind what failed."""
+    of each kind what failed within a day, for what nobody mends, such as an address that is no more, must not keep the
+    alarm from ringing for the next."""
     waiting = sum(standing.waiting for standing in standings)
     overdue = max((_seconds_overdue(standing, now) for standing in standings), default=0.0)
     return [
@@ -33,12 +35,19 @@ def numbers(standings: list[Standing], now: datetime) -> list[dict[str, Any]]:
             {
                 "MetricName": "WorkFailed",
                 "Dimensions": [{"Name": "Kind", "Value": standing.kind._meta.label_lower}],
-                "Value": standing.failed,
+                "Value": _failed_lately(standing, now),
                 "Unit": "Count",
             }
             for standing in standings
         ),
     ]
+
+
+def _failed_lately(standing: Standing, now: datetime) -> int:
+    if not standing.failed:
+        return 0
+    failed: WorkQuerySet[Any] = standing.kind.objects.failed()
+    return failed.filter(finished_at__gt=now - LATELY).count()
 
 
 def _seconds_overdue(standing: Standing, now: datetime) -> float:

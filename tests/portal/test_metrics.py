@@ -52,6 +52,13 @@ def test_where_nothing_is_to_be_done_all_numbers_are_zero() -> None:
     assert len(found) == 2 + len(kinds_of_work())
 
 
+def test_what_failed_long_ago_hides_nothing_that_fails_today() -> None:
+    mails(2, state="failed", reason="550 no such user", finished_at=NOW - timedelta(hours=25))
+    assert told()["WorkFailed accounts.outgoingmail"] == 0
+    mails(1, state="failed", reason="550 no such user", finished_at=NOW - timedelta(hours=23))
+    assert told()["WorkFailed accounts.outgoingmail"] == 1
+
+
 def test_numbers_say_what_waits_how_long_and_what_failed() -> None:
     mails(2, due_at=NOW - timedelta(hours=2))
     mails(3, due_at=NOW + timedelta(hours=2))
