@@ -6,6 +6,7 @@ readable, all other text is quoted-printable, and files are the standard library
 """
 
 import binascii
+import re
 import secrets
 from collections.abc import Sequence
 from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
@@ -20,6 +21,12 @@ from accounts.mail.outbox import Attachment
 
 # RFC 5322 allows 998 bytes a line; whatever is longer than this is sent as quoted-printable, which wraps.
 PLAIN_LINE = 200
+# What the registry would write as it is: words of ASCII with one blank between, on one line (RFC 5322: 78 characters),
+# in names only such as need no quotes, and nothing that looks encoded.
+PLAIN = re.compile(r"[!-~]+(?: [!-~]+)*", re.ASCII)
+PLAIN_NAME = re.compile(r"[A-Za-z0-9'-]+(?: [A-Za-z0-9'-]+)*", re.ASCII)
+PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9'_+-]+(?:\.[A-Za-z0-9'_+-]+)*@[a-z0-9-]+(?:\.[a-z0-9-]+)*", re.ASCII)
+LINE = 78
 # Headers that are remembered: some ten mails' worth, of which most are the same.
 REMEMBERED = 128
 
@@ -59,12 +66,18 @@ def wire(headers: Sequence[bytes], text: str, html: str, files: Sequence[Attachm
 
 @lru_cache(REMEMBERED)
 def header(name: str, value: str) -> bytes:
+    if PLAIN.fullmatch(value) and "=?" not in value and len(name) + len(value) + 2 <= LINE:
+        return f"{name}: {value}\r\n".encode("ascii")
     return _folded(name, _as_written(value))
 
 
 @lru_cache(REMEMBERED)
 def address_header(name: str, written: str, called: str = "") -> bytes:
     """An address as the settings write it, with a name perhaps, and else with the name that is given."""
+    if PLAIN_ADDRESS.fullmatch(written) and (not called or PLAIN_NAME.fullmatch(called)):
+        line = f"{name}: {called} <{written}>" if called else f"{name}: {written}"
+        if len(line) <= LINE:
+            return line.encode("ascii") + b"\r\n"
     given, address = parseaddr(written)
     user, _, domain = address.rpartition("@")
     return _folded(name, Address(display_name=_as_written(given or called), username=user, domain=punycode(domain)))

@@ -59,10 +59,10 @@ def unsubscribe_address(user: User) -> str:
     return settings.SITE_URL + reverse("unsubscribe", args=[token_of(user)])
 
 
-def unsubscribe_headers(user: User) -> dict[str, str]:
+def unsubscribe_headers(address: str) -> dict[str, str]:
     """What lets a mail program offer a button (RFC 2369) that works with one click (RFC 8058)."""
     return {
-        "List-Unsubscribe": f"<{unsubscribe_address(user)}>",
+        "List-Unsubscribe": f"<{address}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
 

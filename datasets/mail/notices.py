@@ -152,5 +152,5 @@ def _told(said: Said, users: Sequence[int]) -> Mapping[int, AccessGrant | list[s
 def _content(said: Said, user: User, told: AccessGrant | list[str] | None) -> Content:
     if isinstance(told, list):
         return Content({**said.context, "names": told[:NAMED], "more": max(0, len(told) - NAMED)})
-    context = {**said.context, "grant": told, "unsubscribe": unsubscribe_address(user)}
-    return Content(context, headers=unsubscribe_headers(user))
+    address = unsubscribe_address(user)
+    return Content({**said.context, "grant": told, "unsubscribe": address}, headers=unsubscribe_headers(address))
