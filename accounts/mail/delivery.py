@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 # Renewed while the mail is being sent, so only a worker that died lets it run out.
 LEASE = timedelta(seconds=60)
 # Mails of a notice that are claimed together.
-ROUND = 30
+ROUND = 90
 # A database that fails over is away for a minute or two. With the server's last word (smtp.LAST_WORD_SECONDS) at its
 # longest this is longer than a task may run; one of both at a time is not.
 RECORDING_SECONDS = 300

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from email.utils import format_datetime, parseaddr
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -80,6 +81,7 @@ def _name(mail: OutgoingMail) -> str:
     return mail.user.name if mail.user else ""
 
 
+@lru_cache(64)
 def clean_name(name: str) -> str:
     """A name as it may stand in a mail to somebody who perhaps never gave it: letters, no address of a web site."""
     kept = "".join(
@@ -97,6 +99,7 @@ def _html(template: str, context: Mapping[str, Any]) -> str:
     return with_styles(loader.render_to_string(template, dict(context)))
 
 
+@lru_cache(64)
 def _one_line(text: str) -> str:
     return " ".join("".join(c if unicodedata.category(c)[0] != "C" else " " for c in text).split())[:200]
 
