@@ -4,7 +4,6 @@ import logging
 import smtplib
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from email import message_from_bytes
 from typing import Any
@@ -20,18 +19,9 @@ from accounts.models import OutgoingMail
 from accounts.services.work import retry_work
 from tests.factories import StaffFactory, UserFactory
 from tests.letters import NAME, parsed, plain, register, text_of
-from tests.mailserver import MailServer, mail_server
+from tests.mailserver import MailServer
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[MailServer]:
-    register(monkeypatch, settings)
-    with mail_server() as server:
-        settings.EMAIL_BACKEND = "accounts.mail.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", server.port, 5
-        yield server
 
 
 def queued(to: str = "quiet@example.org", **facts: object) -> OutgoingMail:

@@ -2,7 +2,6 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -19,19 +18,10 @@ from accounts.models import Bounce, OutgoingMail
 from accounts.models.work import MAX_DEATHS
 from tests.factories import UserFactory
 from tests.killing import Killed, killed_at
-from tests.letters import NAME, parsed, plain, register
+from tests.letters import NAME, parsed, plain
 from tests.mailserver import MailServer, mail_server
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[MailServer]:
-    register(monkeypatch, settings)
-    with mail_server() as server:
-        settings.EMAIL_BACKEND = "accounts.mail.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", server.port, 5
-        yield server
 
 
 def announced(number: int) -> list[OutgoingMail]:
