@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.auth.views import LogoutView, redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -19,6 +20,15 @@ WORK_PAGE, DASHBOARD = "portal.work.work_page", "portal.dashboard"
 DASHBOARD_SEEN_BY = "datasets.view_downloadcount"
 # What is worked with most comes first.
 ORDER = ("datasets", "accounts", "auth", "admin")
+
+
+class NamedInMenus(AutocompleteJsonView):
+    """Rows as their page names them in menus, where what they are called elsewhere does not tell them apart."""
+
+    def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
+        told = super().serialize_result(obj, to_field_name)
+        name = getattr(self.model_admin, "named_in_menus", None)
+        return {**told, "text": name(obj)} if name else told
 
 
 class PortalAdminSite(admin.AdminSite):
@@ -53,6 +63,9 @@ class PortalAdminSite(admin.AdminSite):
             path("work/", page(WORK_PAGE), name="work"),
             *super().get_urls(),
         ]
+
+    def autocomplete_view(self, request: HttpRequest) -> Any:
+        return NamedInMenus.as_view(admin_site=self)(request)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """There is one way to sign in, with its limits and its second factor."""

@@ -22,8 +22,9 @@ from accounts.models.evidence import BEFORE
 SHOWN = 20
 # On the page of the whole history, and of what was removed.
 SHOWN_ALONE = 500
-# A longer value is not repeated in the history; that it changed is.
+# A longer value is not repeated in the history; that it changed is. Reasons are: that something was withdrawn, and why.
 LONGEST = 60
+REASON = "reason"
 HEADINGS = ("When (UTC)", "Who", "What")
 EMPTY, NOT_RECORDED = "Nothing has been recorded yet.", "not recorded"
 # What a row is called, by the first of these that its events keep.
@@ -100,7 +101,7 @@ def _told(value: Any, column: Any, people: dict[Any, str]) -> str:
     if column.related_model is not None:
         return f"{column.related_model._meta.verbose_name} {value}"
     text = str(dict(column.flatchoices).get(value, localize(value)))
-    return text if len(text) <= LONGEST else f"a text of {len(text):,} characters"
+    return text if len(text) <= LONGEST or column.name == REASON else f"a text of {len(text):,} characters"
 
 
 class TrackedAdmin(HouseAdmin):

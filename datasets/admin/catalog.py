@@ -163,6 +163,11 @@ class ArchiveAdmin(RenderingAdmin, TrackedAdmin, DecidingAdmin):
     def back_from(self, row: Any) -> str:
         return address_of("progress", row.release)
 
+    @staticmethod
+    def named_in_menus(row: Archive) -> str:
+        """Releases have archives of the same name."""
+        return f"{row.name} of {row.release}"
+
     def describe(self, row: Any) -> list[str]:
         return [str(row), str(row.release), short(row.reason)]
 

@@ -15,6 +15,7 @@ from accounts.admin.history import TrackedAdmin, history
 from accounts.admin.marks import link_to, state
 from accounts.admin.pages import Table, shown_below
 from accounts.tasks import sweep
+from datasets.admin.catalog import ArchiveAdmin
 from datasets.exceptions import MoveNotAllowed
 from datasets.models import Erratum, Release
 from datasets.services.notices import publish_erratum
@@ -38,6 +39,14 @@ class ErratumForm(forms.ModelForm):
     class Meta:
         model = Erratum
         fields = ("release", "archives", "text")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # What is published has no fields to be written.
+        archives: Any = self.fields.get("archives")
+        if archives:
+            archives.label_from_instance = ArchiveAdmin.named_in_menus
+            archives.queryset = archives.queryset.select_related("release__dataset")
 
     def clean(self) -> dict[str, Any]:
         told = super().clean() or self.cleaned_data

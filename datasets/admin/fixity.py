@@ -13,7 +13,7 @@ from accounts.admin.marks import link_to, state, yes
 from accounts.admin.pages import ReadOnlyAdmin, Table, shown_below
 from accounts.admin.work import WorkAdmin
 from datasets.models import Archive, Drift, FixityCheck, Release
-from datasets.services.fixity import last_whole_checks, period, standing
+from datasets.services.fixity import SHOWN, last_whole_checks, period, standing
 from datasets.templatetags.house import size
 
 # Releases that the page tells one by one.
@@ -139,7 +139,11 @@ def of_release(release: Any) -> Table:
         for row in release.fixity_checks.order_by("-pk")[:5]
     ]
     headings = ("Fixity", "State", "Looked at", "Not as published", "Begun (UTC)", "Finished (UTC)")
-    empty = "Nobody has asked the bucket since it was published; that is done by itself."
+    empty = (
+        "Nobody has asked the bucket since it was published; that is done by itself."
+        if release.status in SHOWN
+        else "The bucket is asked by itself from when it is published."
+    )
     return Table("Fixity", headings, rows, empty=empty)
 
 

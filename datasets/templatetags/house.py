@@ -45,6 +45,8 @@ STATES = {
 ADDRESS = re.compile(r"https?://[^\s'\"<>]+?(?=&(?:quot|#x27|lt|gt);|[\s)]|$)")
 # More days than this and a tick of the ruler stands for several.
 RULER_TICKS = 200
+# A first word with a dot or an underscore inside it.
+FILE_AT_HEAD = re.compile(r"\S*\w[._]\w")
 
 
 def _sized(size: int | None, decimals: int) -> str:
@@ -185,9 +187,10 @@ def markdown(text: str) -> SafeString:
 
 @register.filter
 def sentence(reason: str) -> str:
-    """What a maintainer wrote as a reason, with a capital and a full stop."""
+    """What a maintainer wrote as a reason, with a capital and a full stop. A file's name at its head stays as it is."""
     words = " ".join(reason.split())
-    return f"{words[:1].upper()}{words[1:]}{'' if words.endswith(('.', '!', '?')) else '.'}" if words else ""
+    first = words if FILE_AT_HEAD.match(words) else f"{words[:1].upper()}{words[1:]}"
+    return f"{first}{'' if words.endswith(('.', '!', '?')) else '.'}" if words else ""
 
 
 @register.filter

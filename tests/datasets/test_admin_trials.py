@@ -166,6 +166,22 @@ class TestErratum:
         assert "The mask is **shifted**." in read(client, change)
         assert reader.email not in read(client, change)
 
+    def test_archives_of_the_same_name_are_told_apart_where_they_are_chosen(
+        self, client: Client, release: Release
+    ) -> None:
+        maintainer(client)
+        one = release.archives.all()[0]
+        other = ArchiveFactory(name=one.name)
+        menu = "/admin/autocomplete/?app_label=datasets&model_name=erratum&field_name=archives&term="
+
+        told = {row["text"] for row in client.get(menu + one.name).json()["results"]}
+        page = client.post(
+            "/admin/datasets/erratum/add/", {"release": release.pk, "archives": [one.pk, other.pk], "text": "So."}
+        ).content.decode()
+
+        assert told == {f"{row.name} of {row.release}" for row in (one, other)}
+        assert all(f"{name}</option>" in page for name in told)
+
     def test_an_archive_of_another_release_is_refused_with_a_sentence(self, client: Client, release: Release) -> None:
         maintainer(client)
         other = ArchiveFactory()

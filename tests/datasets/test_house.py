@@ -94,6 +94,8 @@ def test_only_the_addresses_of_a_command_are_coloured() -> None:
 def test_reasons_become_sentences() -> None:
     assert house.sentence("two volumes\ncarried dates") == "Two volumes carried dates."
     assert house.sentence("Why? ") == "Why?"
+    assert house.sentence("knee_val.tar.gz ends at byte 7") == "knee_val.tar.gz ends at byte 7."
+    assert house.sentence("k-space is empty. See below") == "K-space is empty. See below."
     assert house.sentence("") == ""
 
 

@@ -184,3 +184,19 @@ def test_a_row_of_before_there_was_a_history_has_a_page_that_says_so(client: Cli
     assert f"History of {agreement}" in page.content.decode()
     assert "Nothing has been recorded yet." in page.content.decode()
     assert client.get(f"/admin/accounts/agreement/{agreement.pk + 1}/history/").status_code == 404
+
+
+def test_a_reason_is_told_whole_and_another_long_text_is_counted(client: Client) -> None:
+    maintainer(client)
+    release = ReleaseFactory()
+    reason, summary = "One volume carried a name. " * 4, "Another summary. " * 6
+    release.status, release.reason, release.withdrawn_at = "withdrawn", reason, release.published_at
+    release.save()
+    release.dataset.summary = summary
+    release.dataset.save()
+
+    page = client.get(f"/admin/datasets/release/{release.pk}/history/").content.decode()
+    assert f"reason: nothing → {reason}" in page
+    page = client.get(f"/admin/datasets/dataset/{release.dataset_id}/history/").content.decode()
+    assert f"a text of {len(summary)} characters" in page
+    assert summary not in page
