@@ -188,7 +188,7 @@ def test_a_withdrawn_release_says_why_and_where_to_go(client: Client, knee: Rele
 
     assert "This release is withdrawn and cannot be downloaded" in html
     assert "Two volumes carried dates." in html
-    assert f'<a href="{newer.get_absolute_url()}">Release 2.1</a> replaces this one' in html
+    assert f'The newest that can be downloaded is <a href="{newer.get_absolute_url()}">release 2.1</a>.' in html
     assert "<code>knee_sample.tar</code>" in html
     assert "withdrawn and cannot be downloaded" in html_of(client, "/datasets/knee/2.0/knee_sample.tar/")
 
