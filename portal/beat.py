@@ -29,7 +29,7 @@ class PatientScheduler(RedBeatScheduler):
         try:
             if self.lock is None and not self._take_lock():
                 return self.max_interval
-            if not self.written:
+            if not (self.written and self._is_kept()):
                 self.setup_schedule()
             self._leave_the_future()
             return super().tick(*args, **kwargs)
@@ -53,6 +53,10 @@ class PatientScheduler(RedBeatScheduler):
         if lock.acquire():
             self.lock = lock
         return self.lock is not None
+
+    def _is_kept(self) -> bool:
+        """Whether Redis still has the schedule: it may have lost it in a restart so short that no connection failed."""
+        return bool(get_redis(self.app).exists(self.app.redbeat_conf.schedule_key))
 
     def _leave_the_future(self) -> None:
         """What a beat whose clock was ahead has sent looks as if it had been sent later than now, and would not be sent

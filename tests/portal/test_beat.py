@@ -65,6 +65,19 @@ def test_one_of_two_sends_and_the_other_takes_over_when_it_ends(monkeypatch: pyt
     assert second.sent == ["look"]
 
 
+def test_a_schedule_that_redis_lost_without_a_word_is_written_again(
+    monkeypatch: pytest.MonkeyPatch, valkey: redis.Redis
+) -> None:
+    """A server that was killed and came back between two ticks: no connection failed, and the lock may be had."""
+    beat = Beat(monkeypatch)
+    valkey.flushdb()
+    beat.tick()
+    assert beat.sent == ["look"]
+    valkey.delete("redbeat::schedule", *valkey.keys("redbeat:look"))
+    beat.tick()
+    assert beat.sent == ["look", "look"]
+
+
 def test_beat_that_died_is_followed_by_another_when_its_lock_has_run_out(
     monkeypatch: pytest.MonkeyPatch, valkey: redis.Redis
 ) -> None:
