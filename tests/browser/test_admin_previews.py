@@ -68,7 +68,8 @@ def test_a_rows_pictures_are_shown(page: Page, live_server: LiveServer, complain
     page.goto(f"{live_server.url}/admin/datasets/preview/{row.pk}/change/")
     picture = page.get_by_role("img", name="Reconstruction of slice 2").first
     expect(picture).to_be_visible()
-    assert picture.evaluate("image => image.naturalWidth") == 320
+    # It is fetched when it is seen.
+    expect(picture).to_have_js_property("naturalWidth", 320)
     assert complaints == []
     assert hindrances(page) == []
     # The rules themselves write a style into the page.

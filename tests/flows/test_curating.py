@@ -102,7 +102,7 @@ def write_draft(page: Page, demo: Demo) -> str:
 def choose(page: Page, label: str, option: str) -> None:
     """In a field that looks up what is typed into it."""
     page.get_by_role("combobox", name=label).click()
-    page.locator(".select2-search__field").last.fill(option)
+    page.locator(".select2-container--open .select2-search__field").last.fill(option)
     page.get_by_role("option", name=option).first.click()
 
 
