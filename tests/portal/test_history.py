@@ -190,7 +190,7 @@ def test_a_reason_is_told_whole_and_another_long_text_is_counted(client: Client)
     maintainer(client)
     release = ReleaseFactory()
     reason, summary = "One volume carried a name. " * 4, "Another summary. " * 6
-    release.status, release.reason, release.withdrawn_at = "withdrawn", reason, release.published_at
+    release.status, release.reason, release.withdrawn_at = Release.Status.WITHDRAWN, reason, release.published_at
     release.save()
     release.dataset.summary = summary
     release.dataset.save()
