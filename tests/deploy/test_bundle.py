@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import secrets
 import subprocess
 import sys
 import zipfile
@@ -17,6 +16,7 @@ from portal.deployment.errors import BundleRefused
 from portal.embedded.fonts import FILES, SHEET
 from tests.demo import clean_environment
 from tests.deploy.project import ROOT, commit, git
+from tests.portal.test_production_guard import SAFE
 
 Clone = Callable[..., Path]
 
@@ -74,18 +74,8 @@ def test_the_site_runs_with_the_files_of_the_bundle_alone(bundle: Path, tmp_path
     environment = {
         **clean_environment(),
         "DJANGO_SETTINGS_MODULE": "portal.settings.production",
-        "SECRET_KEY": secrets.token_hex(32),
-        "LINK_KEYS": f"a:{secrets.token_hex(32)}",
-        "ALLOWED_HOSTS": "portal.example.org",
-        "SITE_URL": "https://portal.example.org",
-        "DATABASE_URL": "postgres://portal_app:secret@database.example.org/portal",
-        "REDIS_URL": "rediss://cache.example.org:6379/0",
-        "BUCKET_NAME": "example-data",
-        "EVIDENCE_BUCKET_NAME": "example-evidence",
-        "PREVIEW_BUCKET_NAME": "example-previews",
+        **SAFE,
         "EMAIL_URL": "ses://eu-central-1",
-        "DEFAULT_FROM_EMAIL": "data@example.org",
-        "TRUSTED_PROXY_COUNT": "2",
         "METRICS_NAMESPACE": "portal-tests",
     }
     loads = "import portal.wsgi, portal.celery; portal.celery.app.loader.import_default_modules()"
